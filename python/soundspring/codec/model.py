@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The codec: one causal network for every rate, 0.5 kbps a layer at 50 frames a second."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+
+from .layers import CausalStack
+from .mdct import Mdct
+from .rvq import ResidualQuantizer
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Sizes of a codec. `power` compresses the MDCT coefficients: sign(x)|gain*x|^power."""
+
+    sample_rate: int = 16000
+    hop: int = 320
+    layers: int = 24
+    entries: int = 1024
+    latent: int = 192
+    dim: int = 256
+    hidden: int = 1024
+    encoder_blocks: int = 4
+    decoder_blocks: int = 7
+    power: float = 0.75
+    gain: float = 12.0
+
+
+@dataclass
+class EncoderState:
+    tail: torch.Tensor
+    stack: list[torch.Tensor]
+
+
+@dataclass
+class DecoderState:
+    tail: torch.Tensor
+    stack: list[torch.Tensor]
+
+
+class Codec(nn.Module):
+    """Audio [B, T*hop] float32 in [-1, 1] <-> latents [B, T, latent] <-> tokens [B, T, K].
+
+    Every function takes and returns the state that the next call needs; a whole
+    file is one call from the initial state. Decoded audio comes `delay` samples late.
+    """
+
+    def __init__(self, config: CodecConfig | None = None):
+        super().__init__()
+        self.config = c = config or CodecConfig()
+        self.mdct = Mdct(c.hop)
+        self.enc_skip = nn.Linear(c.hop, c.latent)
+        self.enc_in = nn.Linear(c.hop, c.dim)
+        self.encoder = CausalStack(c.encoder_blocks, c.dim, c.hidden)
+        self.enc_out = nn.Linear(c.dim, c.latent)
+        self.quantizer = ResidualQuantizer(c.layers, c.entries, c.latent)
+        self.rate_embedding = nn.Embedding(c.layers + 1, c.dim)
+        self.dec_in = nn.Linear(c.latent, c.dim)
+        self.decoder = CausalStack(c.decoder_blocks, c.dim, c.hidden)
+        self.dec_out = nn.Linear(c.dim, c.hop)
+        self.dec_skip = nn.Linear(c.latent, c.hop)
+        nn.init.normal_(self.rate_embedding.weight, std=0.02)
+
+    @property
+    def delay(self) -> int:
+        """Samples by which decoded audio lags the input: the overlap of the transform."""
+        return self.config.hop
+
+    def compress(self, x: torch.Tensor) -> torch.Tensor:
+        x = x * self.config.gain
+        return x.sign() * (x.abs() + 1e-5).pow(self.config.power)
+
+    def expand(self, y: torch.Tensor) -> torch.Tensor:
+        # The small offset keeps the gradient of the power finite at zero.
+        return y.sign() * (y.abs() + 1e-5).pow(1 / self.config.power) / self.config.gain
+
+    def encoder_state(self, batch: int = 1) -> EncoderState:
+        return EncoderState(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.encoder.initial_state(batch))
+
+    def decoder_state(self, batch: int = 1) -> DecoderState:
+        return DecoderState(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.decoder.initial_state(batch))
+
+    def analyse(self, audio: torch.Tensor, state: EncoderState) -> tuple[torch.Tensor, EncoderState]:
+        """audio [B, T*hop] -> latents [B, T, latent] before quantisation."""
+        coefficients, tail = self.mdct.analyse(audio, state.tail)
+        x = self.compress(coefficients)
+        h, stack = self.encoder(self.enc_in(x), state.stack)
+        return self.enc_skip(x) + self.enc_out(h), EncoderState(tail, stack)
+
+    def synthesise(
+        self, latent: torch.Tensor, layers: torch.Tensor, state: DecoderState
+    ) -> tuple[torch.Tensor, DecoderState]:
+        """latents [B, T, latent] of `layers` int64 [B, T] known layers each -> audio [B, T*hop], `delay` late."""
+        h, stack = self.decoder(self.dec_in(latent) + self.rate_embedding(layers), state.stack)
+        coefficients = self.expand((self.dec_out(h) + self.dec_skip(latent)).float())
+        audio, tail = self.mdct.synthesise(coefficients, state.tail)
+        return audio, DecoderState(tail, stack)
+
+    def to_dict(self) -> dict:
+        return asdict(self.config)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Residual vector quantiser: layer k codes what layers 0..k-1 left over.
+
+Zeghidour et al., "SoundStream", 2021. Codebooks are learned by exponential
+moving averages; entries that fall out of use restart from the batch.
+"""
+
+import torch
+from torch import nn
+
+
+class ResidualQuantizer(nn.Module):
+    """`layers` codebooks of `entries` vectors of `dim` values each: buffer `codebooks` [layers, entries, dim]."""
+
+    def __init__(self, layers: int = 24, entries: int = 1024, dim: int = 192):
+        super().__init__()
+        self.layers, self.entries, self.dim = layers, entries, dim
+        self.register_buffer("codebooks", torch.zeros(layers, entries, dim))
+
+    def nearest(self, residual: torch.Tensor, layer: int) -> torch.Tensor:
+        """Index of the nearest entry for each row of residual [N, dim] -> int64 [N]."""
+        book = self.codebooks[layer]
+        return (residual @ book.T - 0.5 * (book * book).sum(1)).argmax(1)
+
+    def encode(self, latent: torch.Tensor, layers: int | None = None, beam: int = 1) -> torch.Tensor:
+        """latent [N, dim] -> tokens int64 [N, layers].
+
+        With beam > 1 the best `beam` partial codes survive each layer, which finds a smaller final error.
+        """
+        layers = layers or self.layers
+        if beam == 1:
+            residual, tokens = latent, []
+            for k in range(layers):
+                tokens.append(self.nearest(residual, k))
+                residual = residual - self.codebooks[k][tokens[-1]]
+            return torch.stack(tokens, 1)
+        return self._beam(latent, layers, beam)
+
+    def _beam(self, latent: torch.Tensor, layers: int, beam: int) -> torch.Tensor:
+        n = len(latent)
+        residual = latent[:, None]  # [N, paths, dim]
+        paths = torch.zeros(n, 1, 0, dtype=torch.int64)
+        for k in range(layers):
+            book = self.codebooks[k]
+            error = (residual * residual).sum(-1, keepdim=True) - 2 * residual @ book.T + (book * book).sum(1)
+            flat = error.flatten(1).topk(min(beam, error[0].numel()), largest=False).indices
+            parent, token = flat // self.entries, flat % self.entries
+            rows = torch.arange(n)[:, None]
+            residual = residual[rows, parent] - book[token]
+            paths = torch.cat([paths[rows, parent], token[..., None]], dim=2)
+        return paths[:, 0]
+
+    def decode(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens [..., K] -> the sum of their vectors [..., dim]; K may be any number of leading layers."""
+        return sum(self.codebooks[k][tokens[..., k]] for k in range(tokens.shape[-1]))
