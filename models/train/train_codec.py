@@ -179,9 +179,9 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        return {k: float(v) for k, v in terms.items()}
+        return {k: float(v.detach()) for k, v in terms.items()}
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start_quantiser(self):
         latents = []
         for _ in range(25):

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One network, two jobs: a bidirectional Transformer over frames with a small head per RVQ layer.
+
+The trunk sees, for every frame of a window, the codebook vectors of the visible tokens and which layers they
+are; the head of layer k adds the known lower layers of its own frame (depth-wise conditioning). The coder reads
+the heads' logits as PMFs; the concealer reads them as the distribution of what was lost. After SoundSpring
+(arXiv 2501.12696), with inputs and heads tied to the codebooks.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass(frozen=True)
+class LmConfig:
+    """Sizes. `learned` is the number of free features per codebook entry beside its vector and energy."""
+
+    layers: int = 24
+    entries: int = 1024
+    latent: int = 192
+    dim: int = 256
+    blocks: int = 4
+    heads: int = 4
+    hidden: int = 1024
+    head_hidden: int = 512
+    learned: int = 31
+    base_layers: int = 3
+    span: int = 64
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with a learned bias per head and distance (clipped at +-span)."""
+
+    def __init__(self, dim: int, heads: int, span: int):
+        super().__init__()
+        self.heads, self.span = heads, span
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.bias = nn.Parameter(torch.zeros(heads, 2 * span + 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, t, d = x.shape
+        q, k, v = self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        at = torch.arange(t, device=x.device)
+        distance = (at[None, :] - at[:, None]).clamp(-self.span, self.span) + self.span
+        scores = q @ k.transpose(-1, -2) * (d // self.heads) ** -0.5 + self.bias[:, distance]
+        return self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d))
+
+
+class Block(nn.Module):
+    """Pre-norm Transformer block."""
+
+    def __init__(self, c: LmConfig):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(c.dim), nn.LayerNorm(c.dim)
+        self.attention = Attention(c.dim, c.heads, c.span)
+        self.up, self.down = nn.Linear(c.dim, c.hidden), nn.Linear(c.hidden, c.dim)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.attention(self.norm1(x))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class MaskedLm(nn.Module):
+    """`codebooks` float [layers, entries, latent] are those of the codec; they are not trained here."""
+
+    def __init__(self, config: LmConfig, codebooks: torch.Tensor):
+        super().__init__()
+        self.config = c = config
+        if tuple(codebooks.shape) != (c.layers, c.entries, c.latent):
+            raise ValueError(f"codebooks: shape {tuple(codebooks.shape)}, expected {(c.layers, c.entries, c.latent)}")
+        scale = codebooks.pow(2).mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
+        self.register_buffer("vectors", codebooks / scale[0], persistent=False)
+        energy = (codebooks / scale).pow(2).mean(-1, keepdim=True)
+        self.register_buffer("features", torch.cat([codebooks / scale, energy], -1), persistent=False)
+        self.inputs = nn.Linear(c.latent, c.dim)
+        self.base = nn.Parameter(torch.randn(c.base_layers, c.entries, c.dim) * 0.02)
+        self.seen = nn.Parameter(torch.randn(c.layers, c.dim) * 0.02)
+        self.start = nn.Parameter(torch.randn(c.dim) * 0.02)
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c.blocks))
+        self.norm = nn.LayerNorm(c.dim)
+        self.depth = nn.Linear(2 * c.latent, c.dim)
+        self.depth_seen = nn.Parameter(torch.randn(c.layers, c.dim) * 0.02)
+        self.layer = nn.Parameter(torch.randn(c.layers, c.dim) * 0.02)
+        self.head_norm = nn.LayerNorm(c.dim)
+        self.head_up, self.head_down = nn.Linear(c.dim, c.head_hidden), nn.Linear(c.head_hidden, c.dim)
+        width = c.latent + 1 + c.learned
+        self.project = nn.Parameter(torch.randn(c.layers, c.dim, width) * (c.dim**-0.5 * c.latent**-0.5))
+        self.learned = nn.Parameter(torch.randn(c.layers, c.entries, c.learned) * 0.5)
+        self.bias = nn.Parameter(torch.zeros(c.layers, c.entries))
+
+    def vector(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens int64 [..., K] -> their scaled codebook vectors [..., K, latent]."""
+        return self.vectors[torch.arange(tokens.shape[-1], device=tokens.device), tokens]
+
+    def trunk(self, tokens: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+        """tokens int64 [B, T, K], visible bool [B, T, K] -> [B, T, dim]; tokens that are not visible do not matter."""
+        k = tokens.shape[-1]
+        tokens = tokens * visible
+        mask = visible[..., None].to(self.inputs.weight.dtype)
+        x = self.inputs((self.vector(tokens) * mask).sum(-2)) + self.start
+        x = x + visible.to(x.dtype) @ self.seen[:k]
+        for j in range(min(k, self.config.base_layers)):
+            x = x + self.base[j][tokens[..., j]] * mask[..., j, :]
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def hidden(self, h: torch.Tensor, total: torch.Tensor, last: torch.Tensor, seen: torch.Tensor,
+               layer: torch.Tensor) -> torch.Tensor:
+        """Head input: trunk h, sum and last of the known lower vectors, their flags, and the layer's embedding."""
+        z = h + self.depth(torch.cat([total, last], -1)) + seen @ self.depth_seen + layer
+        return z + self.head_down(F.gelu(self.head_up(self.head_norm(z))))
+
+    def heads(self, h: torch.Tensor, tokens: torch.Tensor, known: torch.Tensor, layers: slice) -> torch.Tensor:
+        """Logits [N, len(layers), entries] of several layers at once.
+
+        h [N, dim]; tokens int64 [N, K] and known bool [N, K] are the frame's own tokens: layer k conditions on
+        the known ones below k.
+        """
+        c = self.config
+        k = tokens.shape[-1]
+        mask = known.to(h.dtype)
+        vectors = self.vector(tokens * known) * mask[..., None]
+        total = vectors.cumsum(1) - vectors
+        last = torch.cat([torch.zeros_like(vectors[:, :1]), vectors[:, :-1]], 1)
+        lower = torch.ones(k, c.layers, dtype=h.dtype, device=h.device).tril(-1)
+        seen = F.pad(mask, (0, c.layers - k))[:, None, :] * lower
+        z = self.hidden(h[:, None], total[:, layers], last[:, layers], seen[:, layers], self.layer[:k][layers])
+        entries = torch.cat([self.features[:k][layers], self.learned[:k][layers]], -1)
+        z = torch.bmm(z.transpose(0, 1), self.project[:k][layers])
+        return (torch.bmm(z, entries.transpose(1, 2)) + self.bias[:k][layers, None]).transpose(0, 1)
+
+    def to_dict(self) -> dict:
+        return asdict(self.config)

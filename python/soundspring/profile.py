@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Link profiles: what is sent and how, read from a short YAML; every derived size is computed here, once."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import yaml
+
+SAMPLE_RATE = 16000
+FRAME = 320
+FRAMES_PER_SECOND = SAMPLE_RATE // FRAME
+ENTRIES = 1024
+MAX_LAYERS = 24
+POLICIES = ("independent", "layered", "chained")
+RATES = {"1.5k": 3, "3k": 6, "6k": 12, "12k": 24}
+
+
+def _strict(cls, where: str, data: dict) -> dict:
+    """The mapping itself, after refusing keys that `cls` does not know."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{where}: expected a mapping, got {type(data).__name__}")
+    known = {f.name for f in fields(cls)}
+    if unknown := sorted(set(data) - known):
+        raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    return data
+
+
+def _integer(name: str, value, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class PacketPhy:
+    """One packet's code block: `payload_bits` (its check included) in `code_bits`, QAM of `bits_per_symbol`."""
+
+    payload_bits: int
+    code_bits: int
+    bits_per_symbol: int
+
+    def __post_init__(self):
+        _integer("payload_bits", self.payload_bits, 24, 3840)
+        _integer("code_bits", self.code_bits, self.payload_bits + 1, 40000)
+        if self.bits_per_symbol not in (1, 2, 4, 6, 8):
+            raise ValueError(f"bits_per_symbol: {self.bits_per_symbol} is not one of 1, 2, 4, 6, 8")
+        if self.code_bits % self.bits_per_symbol:
+            raise ValueError(f"code_bits: {self.code_bits} is not a multiple of bits_per_symbol {self.bits_per_symbol}")
+
+    @property
+    def symbols(self) -> int:
+        return self.code_bits // self.bits_per_symbol
+
+
+@dataclass(frozen=True)
+class Phy:
+    """What one burst carries: a header of `header_code_bits` BPSK symbols, then each packet's symbols."""
+
+    header_code_bits: int
+    packets: tuple[PacketPhy, ...]
+    fft: int = 64
+    cp: int = 16
+    data_carriers: int = 48
+    pilots: int = 4
+    rate: float = 1e6
+    oversampling: int = 2
+
+    def __post_init__(self):
+        _integer("header_code_bits", self.header_code_bits, 64, 4096)
+        object.__setattr__(self, "packets", tuple(
+            p if isinstance(p, PacketPhy) else PacketPhy(**_strict(PacketPhy, "phy.packets", p)) for p in self.packets))
+
+    @property
+    def payload_symbols(self) -> int:
+        return sum(p.symbols for p in self.packets)
+
+
+@dataclass(frozen=True)
+class LinkProfile:
+    """A link: superframe, layer groups, dependency policy and, where it has a radio, the burst.
+
+    groups: layers at which each packet's group ends, rising (3, 12 means layers 0-2 and 3-11).
+    policy: `independent` | `layered` | `chained` (see docs/wire-format.md). window: superframes that a packet's
+    context may reach over, its own included. refresh: `chained` starts afresh every so many superframes.
+    copies: how many later superframes repeat a base packet. lookahead: superframes the concealer waits for.
+    """
+
+    name: str
+    id: int
+    superframe: int
+    groups: tuple[int, ...]
+    policy: str
+    window: int
+    schedule: tuple[tuple[int, ...], ...]
+    lookahead: int = 0
+    refresh: int = 5
+    copies: int = 0
+    phy: Phy | None = None
+
+    def __post_init__(self):
+        set_ = object.__setattr__
+        set_(self, "groups", tuple(self.groups))
+        set_(self, "schedule", tuple(tuple(step) for step in self.schedule))
+        if isinstance(self.phy, dict):
+            set_(self, "phy", Phy(**_strict(Phy, f"profile {self.name}: phy", self.phy)))
+        _integer("id", self.id, 0, 7)
+        _integer("superframe", self.superframe, 1, 10)
+        _integer("window", self.window, 1, 5)
+        _integer("lookahead", self.lookahead, 0, 2)
+        _integer("refresh", self.refresh, 1, 20)
+        _integer("copies", self.copies, 0, 2)
+        if self.policy not in POLICIES:
+            raise ValueError(f"policy: {self.policy!r} is not one of {', '.join(POLICIES)}")
+        if not self.groups or list(self.groups) != sorted(set(self.groups)) or not 1 <= self.groups[-1] <= MAX_LAYERS \
+                or self.groups[0] < 1:
+            raise ValueError(f"groups: expected rising layer counts from 1 to {MAX_LAYERS}, got {list(self.groups)}")
+        if sorted(f for step in self.schedule for f in step) != list(range(self.superframe)):
+            raise ValueError(f"schedule: each of the frames 0..{self.superframe - 1} must appear exactly once")
+        if self.phy and len(self.phy.packets) != len(self.groups):
+            raise ValueError(f"phy.packets: {len(self.phy.packets)} packets for {len(self.groups)} groups")
+
+    @property
+    def layers(self) -> int:
+        return self.groups[-1]
+
+    @property
+    def superframe_samples(self) -> int:
+        return self.superframe * FRAME
+
+    @property
+    def superframes_per_second(self) -> float:
+        return FRAMES_PER_SECOND / self.superframe
+
+    @property
+    def raw_bps(self) -> float:
+        return self.layers * 10 * FRAMES_PER_SECOND
+
+    def group_layers(self, group: int) -> tuple[int, int]:
+        """First and one past the last layer of packet `group`."""
+        return (self.groups[group - 1] if group else 0), self.groups[group]
+
+    def with_layers(self, layers: int) -> "LinkProfile":
+        """The same profile at another raw rate: the base group stays, the rest ends at `layers`; no radio part."""
+        base = self.groups[0]
+        groups = (layers,) if layers <= base else (base, layers)
+        return replace_profile(self, groups=groups, phy=None)
+
+
+def replace_profile(profile: LinkProfile, **changes) -> LinkProfile:
+    values = {f.name: getattr(profile, f.name) for f in fields(LinkProfile)} | changes
+    return LinkProfile(**values)
+
+
+def profiles() -> list[str]:
+    """Names of the profiles that come with the module."""
+    return sorted(p.stem for p in (Path(__file__).parent / "profiles").glob("*.yaml"))
+
+
+def load(name_or_path: str | Path) -> LinkProfile:
+    """Read a profile by name or from a YAML file. Raises ValueError that names the wrong key or value."""
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = Path(__file__).parent / "profiles" / f"{name_or_path}.yaml"
+        if not path.exists():
+            raise ValueError(f"profile: {name_or_path!r} is not one of {', '.join(profiles())}, nor a .yaml file")
+    data = yaml.safe_load(path.read_text())
+    if not isinstance(data, dict):
+        raise ValueError(f"profile {path}: expected a mapping")
+    data = {"name": path.stem} | data
+    missing = [k for k in ("id", "superframe", "groups", "policy", "window", "schedule") if k not in data]
+    if missing:
+        raise ValueError(f"profile {path}: missing key {', '.join(missing)}")
+    return LinkProfile(**_strict(LinkProfile, f"profile {path}", data))
