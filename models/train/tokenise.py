@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn the corpus into codec tokens for the language model.
+
+    python models/train/tokenise.py --corpus DIR --codec CHECKPOINT_OR_FOLDER --out DIR
+
+writes DIR/tokens_{train,valid,test}.npz: `tokens` int16 [frames, layers], `voice` int16 [frames]; the clips of
+one voice are joined (as in training of the codec), each at a random level.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from data import Corpus, level  # noqa: E402
+from soundspring.codec.model import Codec  # noqa: E402
+
+
+def load_codec(path: Path) -> Codec:
+    """A codec from a training checkpoint or an installed model folder."""
+    if path.is_dir():
+        from soundspring.codec.api import load
+
+        return load(path)
+    codec = Codec()
+    codec.load_state_dict(torch.load(path, weights_only=True)["codec"])
+    return codec.eval()
+
+
+@torch.inference_mode()
+def encode_voice(codec, corpus, clips, rng, beam):
+    """All clips of a voice, one after the other, through the encoder with its state carried on."""
+    hop, state, out = codec.config.hop, codec.encoder_state(1), []
+    for start, length in clips:
+        x = level(corpus.audio[start : start + length].astype(np.float32) / 32768, rng)
+        x = torch.from_numpy(x[: len(x) // hop * hop])[None]
+        z, state = codec.analyse(x, state)
+        out.append(codec.quantizer.encode(z[0], beam=beam).to(torch.int16).numpy())
+    return np.concatenate(out)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    ap.add_argument("--corpus", type=Path, required=True)
+    ap.add_argument("--codec", type=Path, required=True)
+    ap.add_argument("--out", type=Path, required=True)
+    ap.add_argument("--beam", type=int, default=1)
+    ap.add_argument("--splits", default="valid,test,train")
+    args = ap.parse_args()
+    torch.set_num_threads(1)
+    codec = load_codec(args.codec)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for split in args.splits.split(","):
+        corpus, rng = Corpus(args.corpus, split), np.random.default_rng(0)
+        tokens, voice = [], []
+        for i, (_, clips) in enumerate(sorted(corpus.voices.items())):
+            tokens.append(encode_voice(codec, corpus, clips, rng, args.beam))
+            voice.append(np.full(len(tokens[-1]), i, np.int16))
+        np.savez(args.out / f"tokens_{split}.npz", tokens=np.concatenate(tokens), voice=np.concatenate(voice))
+        print(f"{split}: {sum(map(len, tokens))} frames", flush=True)
+
+
+if __name__ == "__main__":
+    main()
