@@ -72,6 +72,7 @@ class MaskedLm(nn.Module):
         self.config = c = config
         if tuple(codebooks.shape) != (c.layers, c.entries, c.latent):
             raise ValueError(f"codebooks: shape {tuple(codebooks.shape)}, expected {(c.layers, c.entries, c.latent)}")
+        self.register_buffer("codebooks", codebooks, persistent=False)
         scale = codebooks.pow(2).mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
         self.register_buffer("vectors", codebooks / scale[0], persistent=False)
         energy = (codebooks / scale).pow(2).mean(-1, keepdim=True)
@@ -133,6 +134,12 @@ class MaskedLm(nn.Module):
         entries = torch.cat([self.features[:k][layers], self.learned[:k][layers]], -1)
         z = torch.bmm(z.transpose(0, 1), self.project[:k][layers])
         return (torch.bmm(z, entries.transpose(1, 2)) + self.bias[:k][layers, None]).transpose(0, 1)
+
+    def exact(self) -> "MaskedLm":
+        """The same network in float64, for the coder."""
+        twin = MaskedLm(self.config, self.codebooks.double())
+        twin.load_state_dict({k: v.double() for k, v in self.state_dict().items()}, assign=True)
+        return twin.eval().requires_grad_(False)
 
     def to_dict(self) -> dict:
         return asdict(self.config)

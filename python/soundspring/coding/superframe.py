@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A row of superframes to payloads and back: the sequence numbers, the window, and what may lean on what.
+
+Both ends keep the same short history, a `_Slot` per superframe; the policy says which packets of it a packet is
+coded upon (`policy.py`), and `transcode.py` codes one packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import pmf
+from .policy import context, dependencies
+from .transcode import EncodedGroup, Group, PmfSource, decode_group, encode_group
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What both ends agree on: superframe [frames], groups (layer at which each ends), policy and schedule of the base.
+
+    past: earlier superframes in the window. room: payload bits of each group (None: variable length, all layers sent).
+    check_bits: width of each group's token check.
+    """
+
+    frames: int
+    groups: tuple[int, ...]
+    policy: str
+    past: int
+    refresh: int
+    schedule: tuple[tuple[int, ...], ...]
+    room: tuple[int, ...] | None = None
+    check_bits: tuple[int, ...] = field(default=())
+
+    @property
+    def layers(self) -> int:
+        return self.groups[-1]
+
+    def group(self, index: int) -> Group:
+        """The base follows the schedule; an enhancement packet takes one pass, since its layers gain little from more."""
+        start = self.groups[index - 1] if index else 0
+        schedule = self.schedule if index == 0 else (tuple(range(self.frames)),)
+        checks = self.check_bits or (11,) + (8,) * (len(self.groups) - 1)
+        return Group(index, (start, self.groups[index]), self.frames, schedule, checks[index], self.room is not None)
+
+    def needs(self, group: int, sequence: int) -> tuple[tuple[int, int], ...]:
+        return dependencies(self.policy, group, sequence, groups=len(self.groups), window=self.past, refresh=self.refresh)
+
+
+@dataclass
+class _Slot:
+    """One superframe as known so far: tokens int16 [S, K], and the mask bool [S, K] of each packet that is there."""
+
+    tokens: np.ndarray
+    masks: dict[int, np.ndarray]
+
+
+class _History:
+    """The superframes of the window, by sequence number."""
+
+    def __init__(self, plan: Plan):
+        self.plan, self.slots = plan, {}
+
+    def open(self, sequence: int) -> _Slot:
+        p = self.plan
+        slot = _Slot(np.zeros((p.frames, p.layers), np.int16), {})
+        self.slots = {s: v for s, v in self.slots.items() if 0 < sequence - s <= p.past} | {sequence: slot}
+        return slot
+
+    def window(self, sequence: int, group: int) -> tuple[np.ndarray, np.ndarray, int] | None:
+        """tokens, visible [T, K] and the offset of the superframe in them; None when a needed packet is missing."""
+        p = self.plan
+        needed = p.needs(group, sequence)
+        back = max((b for b, _ in needed), default=0)
+        tokens = np.zeros(((back + 1) * p.frames, p.layers), np.int16)
+        present = {}
+        for b in range(back + 1):
+            slot = self.slots.get(sequence - b)
+            own = slice((back - b) * p.frames, (back - b + 1) * p.frames)
+            if slot is None:
+                continue
+            tokens[own] = slot.tokens
+            for g, mask in slot.masks.items():
+                present[b, g] = np.zeros(tokens.shape, bool)
+                present[b, g][own] = mask
+        visible = context(needed, present, tokens.shape)
+        return None if visible is None else (tokens, visible, back * p.frames)
+
+    def mask(self, group: Group, n_layers: int) -> np.ndarray:
+        out = np.zeros((self.plan.frames, self.plan.layers), bool)
+        out[:, group.layers[0] : group.layers[0] + n_layers] = True
+        return out
+
+
+class SuperframeEncoder:
+    """tokens of one superframe after the other -> the payloads of its packets. `source` is a PmfSource."""
+
+    def __init__(self, source: PmfSource, plan: Plan, static: pmf.StaticPmf | None = None):
+        self.source, self.plan, self.static = source, plan, static
+        self.history, self.sequence = _History(plan), 0
+
+    def push(self, tokens: np.ndarray) -> tuple[int, list[EncodedGroup]]:
+        """tokens int16 [S, K] -> (sequence number, one EncodedGroup per packet). Raises ValueError on another shape."""
+        p = self.plan
+        if tokens.shape != (p.frames, p.layers):
+            raise ValueError(f"tokens: expected shape {(p.frames, p.layers)}, got {tokens.shape}")
+        sequence, slot, out = self.sequence, self.history.open(self.sequence), []
+        for index in range(len(p.groups)):
+            group = p.group(index)
+            window, visible, offset = self.history.window(sequence, index)
+            window[offset : offset + p.frames] = tokens
+            coded = encode_group(self.source, window, visible, group, offset=offset, sequence=sequence,
+                                 max_bits=p.room and p.room[index], static=self.static)
+            mask = self.history.mask(group, coded.n_layers)
+            slot.tokens[mask], slot.masks[index] = tokens[mask], mask
+            out.append(coded)
+        self.sequence += 1
+        return sequence, out
+
+
+@dataclass(frozen=True)
+class DecodedSuperframe:
+    """tokens int16 [S, K], received bool [S, K], and each packet's fate: "ok", "lost", "undecodable" or "desync"."""
+
+    sequence: int
+    tokens: np.ndarray
+    received: np.ndarray
+    status: tuple[str, ...]
+
+
+class SuperframeDecoder:
+    """Payloads (or their absence) -> tokens and what of them is known. Never raises on wrong bits."""
+
+    def __init__(self, source: PmfSource, plan: Plan, static: pmf.StaticPmf | None = None):
+        self.source, self.plan, self.static = source, plan, static
+        self.history = _History(plan)
+
+    def push(self, sequence: int, payloads: Sequence[np.ndarray | None]) -> DecodedSuperframe:
+        """payloads: uint8 bits of each packet, None where lost; `sequence` unwrapped and rising. Raises ValueError otherwise."""
+        p = self.plan
+        if len(payloads) != len(p.groups):
+            raise ValueError(f"payloads: expected {len(p.groups)} (None for lost ones), got {len(payloads)}")
+        if self.history.slots and sequence <= max(self.history.slots):
+            raise ValueError(f"sequence: {sequence} comes after {max(self.history.slots)}; sort the packets first")
+        slot, status = self.history.open(sequence), []
+        for index, bits in enumerate(payloads):
+            status.append("lost" if bits is None else self._packet(sequence, index, bits, slot))
+        received = np.zeros(slot.tokens.shape, bool)
+        for mask in slot.masks.values():
+            received |= mask
+        return DecodedSuperframe(sequence, slot.tokens, received, tuple(status))
+
+    def _packet(self, sequence: int, index: int, bits: np.ndarray, slot: _Slot) -> str:
+        found = self.history.window(sequence, index)
+        if found is None:
+            return "undecodable"
+        tokens, visible, offset = found
+        group = self.plan.group(index)
+        got = decode_group(self.source, bits, tokens, visible, group, offset=offset, sequence=sequence, static=self.static)
+        if got.status != "ok":
+            return "desync"
+        mask = self.history.mask(group, got.n_layers)
+        slot.tokens[mask], slot.masks[index] = got.tokens.ravel(), mask
+        return "ok"

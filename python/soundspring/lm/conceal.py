@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Concealment: the same network estimates what did not arrive, from everything that did."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .model import MaskedLm
+
+HOLD = 8  # frames of a gap that play at full level
+FADE = 0.85  # level per frame after that
+FLOOR = 0.03  # comfort noise: what a long gap fades to
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """latent float32 [S, latent] to decode, layers int [S] it is worth, gain float32 [S], concealed bool [S]."""
+
+    latent: np.ndarray
+    layers: np.ndarray
+    gain: np.ndarray
+    concealed: np.ndarray
+
+
+class Concealer:
+    """Streams over superframes; an erased token becomes its expected codebook vector given the window.
+
+    layers: number of layers of the profile. context: frames of the past that the trunk sees. lookahead: superframes
+    to wait for (0 or more); the estimate then comes that much later.
+    """
+
+    def __init__(self, model: MaskedLm, codebooks: torch.Tensor, layers: int, context: int = 20, lookahead: int = 0):
+        self.model, self.books, self.layers = model, codebooks, layers
+        self.context, self.lookahead = context, lookahead
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self.tokens = np.zeros((0, self.layers), np.int16)
+        self.received = np.zeros((0, self.layers), bool)
+        self.waiting: list[int] = []
+        self.gap = 0
+
+    def push(self, tokens: np.ndarray, received: np.ndarray) -> Estimate | None:
+        """tokens int16, received bool [S, layers] -> the estimate of the superframe `lookahead` back, None at first."""
+        self.tokens = np.concatenate([self.tokens, np.where(received, tokens, 0).astype(np.int16)])
+        self.received = np.concatenate([self.received, received])
+        self.waiting.append(len(tokens))
+        if len(self.waiting) <= self.lookahead:
+            return None
+        return self._oldest()
+
+    def flush(self) -> list[Estimate]:
+        """What still waits for a future that will not come."""
+        return [self._oldest() for _ in range(len(self.waiting))]
+
+    def _oldest(self) -> Estimate:
+        ahead, size = sum(self.waiting[1:]), self.waiting.pop(0)
+        stop = len(self.tokens) - ahead
+        out = self._estimate(slice(stop - size, stop))
+        keep = max(stop - self.context, 0)
+        self.tokens, self.received = self.tokens[keep:], self.received[keep:]
+        return out
+
+    @torch.inference_mode()
+    def _estimate(self, own: slice) -> Estimate:
+        tokens = torch.from_numpy(self.tokens.astype(np.int64))
+        received = torch.from_numpy(self.received)
+        mine, got = tokens[own], received[own]
+        vectors = self.books[torch.arange(self.layers), mine] * got[..., None]
+        # A frame is whole when nothing is missing below the highest layer that was sent; layers never sent are no loss.
+        sent = got.any(0)
+        top = int(sent.nonzero().max()) + 1 if sent.any() else self.layers
+        missing = ~got
+        if got.all(0)[:top].all() and sent.any():
+            missing = torch.zeros_like(got)
+            depth = torch.full((len(mine),), top)
+        else:
+            depth = torch.full((len(mine),), self.layers)
+            vectors = vectors + self._expected(tokens, received, own) * missing[..., None]
+        gain = self._gains(got.any(1).numpy())
+        return Estimate(vectors.sum(1).numpy(), depth.numpy(), gain, missing.any(1).numpy())
+
+    def _expected(self, tokens: torch.Tensor, received: torch.Tensor, own: slice) -> torch.Tensor:
+        """E[vector | what arrived] for every layer of the own frames, [S, layers, latent]."""
+        h = self.model.trunk(tokens[None], received[None])[0, own]
+        logits = self.model.heads(h, tokens[own], received[own], slice(0, self.layers))
+        return torch.bmm(logits.softmax(-1).transpose(0, 1), self.books[: self.layers]).transpose(0, 1)
+
+    def _gains(self, alive: np.ndarray) -> np.ndarray:
+        out = np.ones(len(alive), np.float32)
+        for i, ok in enumerate(alive):
+            self.gap = 0 if ok else self.gap + 1
+            out[i] = max(FADE ** max(self.gap - HOLD, 0), FLOOR)
+        return out

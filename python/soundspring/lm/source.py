@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model as the coder's source of PMFs: float64, so that both ends agree far within the coder's guard."""
+
+import numpy as np
+import torch
+
+from .model import MaskedLm
+
+
+class PmfSource:
+    """Logits of one layer at a time (see coding.transcode.PmfSource). Shares `model`'s weights, as float64 copies."""
+
+    def __init__(self, model: MaskedLm):
+        self.model = model.exact()
+        c = self.model.config
+        self.entries = torch.cat([self.model.features, self.model.learned], -1).transpose(1, 2).contiguous()
+        self.lower = torch.ones(c.layers, c.layers, dtype=torch.float64).tril(-1)
+
+    @torch.inference_mode()
+    def begin(self, tokens: np.ndarray, visible: np.ndarray) -> torch.Tensor:
+        """tokens int16 [T, K], visible bool [T, K] -> trunk state [T, dim]."""
+        t = torch.from_numpy(np.ascontiguousarray(tokens, np.int64))
+        return self.model.trunk(t[None], torch.from_numpy(np.ascontiguousarray(visible))[None])[0]
+
+    @torch.inference_mode()
+    def logits(self, state: torch.Tensor, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
+               ) -> np.ndarray:
+        """float64 [n, entries] for `layer` in `frames`, given the known lower layers of the same frames."""
+        m = self.model
+        own = torch.from_numpy(tokens[frames].astype(np.int64))
+        seen = torch.from_numpy(np.ascontiguousarray(known[frames])).to(torch.float64)
+        vectors = m.vector(own[:, :layer]) * seen[:, :layer, None] if layer else None
+        zero = torch.zeros(len(frames), m.config.latent, dtype=torch.float64)
+        total = vectors.sum(1) if layer else zero
+        last = vectors[:, -1] if layer else zero
+        flags = torch.zeros(len(frames), m.config.layers, dtype=torch.float64)
+        flags[:, :layer] = seen[:, :layer]
+        z = m.hidden(state[torch.from_numpy(np.asarray(frames))], total, last, flags, m.layer[layer])
+        return (z @ m.project[layer] @ self.entries[layer] + m.bias[layer]).numpy()
