@@ -83,7 +83,9 @@ def quantise(codec, ema, z, layers, train):
         residual = residual - value
         total = total + value * (keep > k)
     quantised = total.view_as(z)
-    commit = (z - quantised).pow(2).mean()
+    # Relative to the spread of the latent: a global scale gains nothing, so dimensions compete for it.
+    spread = (z - z.mean((0, 1), keepdim=True)).pow(2).sum(-1).mean()
+    commit = (z - quantised).pow(2).sum(-1).mean() / spread
     return z + (quantised - z).detach(), commit
 
 
@@ -228,8 +230,8 @@ def main():
     ap.add_argument("--eval-minutes", type=float, default=8)
     ap.add_argument("--batch", type=int, default=4)
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")
-    ap.add_argument("--lr", type=float, default=1e-3)
-    ap.add_argument("--commit", type=float, default=0.05)
+    ap.add_argument("--lr", type=float, default=2e-3)
+    ap.add_argument("--commit", type=float, default=0.5)
     ap.add_argument("--warm-steps", type=int, default=500)
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--seed", type=int, default=1)

@@ -53,3 +53,43 @@ def faults(folder: Path) -> list[str]:
         elif sha256(folder / name) != digest:
             found.append(f"{folder.name}/{name} is damaged or another version (SHA-256 differs)")
     return found
+
+
+def load(folder: Path, kind: str) -> tuple[dict, dict]:
+    """(tensors, config) of a model folder whose config.yaml says `kind`; refuses weights with another SHA-256.
+
+    Raises FileNotFoundError or ValueError with what is wrong and how to mend it. Nothing is unpickled.
+    """
+    import yaml
+    from safetensors.torch import load_file
+
+    if not (folder / "config.yaml").is_file():
+        raise FileNotFoundError(f"no model in {folder}: config.yaml is missing; install the models again")
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    if config.get("kind") != kind:
+        raise ValueError(f"{folder} holds a model of kind {config.get('kind')!r}, not {kind!r}; name the right folder")
+    if wrong := faults(folder):
+        raise ValueError(f"{'; '.join(wrong)}: install the models again")
+    tensors = {}
+    for name in sorted(config["sha256"]):
+        tensors |= load_file(folder / name)
+    return tensors, config
+
+
+def save(folder: Path, kind: str, sizes: dict, tensors: dict, **more) -> None:
+    """Write weights (as float16, integers as they are) and a config.yaml that names their SHA-256."""
+    import yaml
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in tensors.items()}
+    save_file(half, folder / "weights.safetensors")
+    config = {"kind": kind, "sizes": sizes, **more,
+              "sha256": {"weights.safetensors": sha256(folder / "weights.safetensors")}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def identity(*configs: dict) -> str:
+    """One SHA-256 over all weights files that the configs name: who has the same identity decodes the same bits."""
+    digests = [digest for config in configs for _, digest in sorted(config["sha256"].items())]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -18,7 +18,7 @@ class LanguageModel:
     model: MaskedLm
     codebooks: torch.Tensor
     histogram: np.ndarray
-    sha256: str
+    identity: str
 
 
 def load(folder: str | Path, codec_folder: str | Path) -> LanguageModel:
@@ -34,4 +34,4 @@ def load(folder: str | Path, codec_folder: str | Path) -> LanguageModel:
     histogram = tensors.pop("histogram").long().numpy()
     model = MaskedLm(LmConfig(**config["sizes"]), codebooks)
     model.load_state_dict({k: v.float() for k, v in tensors.items()})
-    return LanguageModel(model.eval().requires_grad_(False), codebooks, histogram, weights.identity(config))
+    return LanguageModel(model.eval().requires_grad_(False), codebooks, histogram, weights.identity(codec_config, config))

@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole chain as plain functions: the oracle that every block is tested against.
+
+    sound -> tokens -> payloads -> code bits -> symbols -> samples -> (channel) -> and all the way back
+
+A `Link` holds the models and one profile; its stages are small objects with a `push`, the same that the GNU Radio
+blocks hold. Functions for whole files call the same stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import perf_counter
+
+import numpy as np
+
+from . import weights
+from .coding import pmf
+from .coding.packet import (
+    BURST_BITS,
+    BurstHeader,
+    Packet,
+    PacketError,
+    model_id,
+    pack_burst_header,
+    parse_burst_header,
+    payload_bytes,
+)
+from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder
+from .fec.ldpc import LdpcCode
+from .modem.burst import BurstModulator
+from .modem.numerology import Numerology
+from .modem.qam import demap, map_bits
+from .modem.receiver import Burst, BurstReceiver
+from .profile import FRAME, LinkProfile
+
+SEQUENCES = 256  # of the 8-bit sequence number in a burst header
+
+
+class Models:
+    """Codec and language model, loaded once and shared by both ends of a link."""
+
+    def __init__(self, codec: str = "codec", lm: str = "lm"):
+        self.codec_folder, self.lm_folder = weights.find_model(codec), weights.find_model(lm)
+
+    @cached_property
+    def codec(self):
+        from .codec.api import load
+
+        return load(self.codec_folder)
+
+    @cached_property
+    def lm(self):
+        from .lm.load import load
+
+        return load(self.lm_folder, self.codec_folder)
+
+    @cached_property
+    def source(self):
+        from .lm.source import PmfSource
+
+        return PmfSource(self.lm.model)
+
+    @cached_property
+    def static(self) -> pmf.StaticPmf:
+        return pmf.StaticPmf(self.lm.histogram)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Identity of the bit stream: the hash over the hashes of both models' weights."""
+        return self.lm.identity
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the receiver recovered of one burst: its sequence number (unwrapped) and payload bits, None where lost."""
+
+    sequence: int
+    payloads: list[np.ndarray | None]
+    burst: Burst | None = None
+
+
+class FrameCoder:
+    """Payloads of one superframe <-> header code bits and symbols: LDPC and QAM by the profile's `phy`."""
+
+    def __init__(self, profile: LinkProfile, sha256: str):
+        if profile.phy is None:
+            raise ValueError(f"profile {profile.name!r} has no phy section: choose one with a radio, or channel none")
+        self.profile, self.phy, self.model = profile, profile.phy, model_id(sha256, 6)
+        self.header_code = LdpcCode(BURST_BITS, self.phy.header_code_bits)
+        self.codes = [LdpcCode(p.payload_bits, p.code_bits, p.bits_per_symbol) for p in self.phy.packets]
+
+    def encode(self, sequence: int, payloads: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 payload bits (padded with zeros to their block) -> header code bits uint8 [H], symbols complex64 [n]."""
+        header = pack_burst_header(BurstHeader(self.profile.id, self.model, sequence % SEQUENCES))
+        symbols = []
+        for bits, code, phy in zip(payloads, self.codes, self.phy.packets, strict=True):
+            if len(bits) > code.k:
+                raise ValueError(f"payload: {len(bits)} bits exceed the profile's {code.k}")
+            block = np.zeros(code.k, np.uint8)
+            block[: len(bits)] = bits
+            symbols.append(map_bits(code.encode(block ^ whitening(code.k)), phy.bits_per_symbol))
+        return self.header_code.encode(header), np.concatenate(symbols)
+
+    def decode_header(self, llr: np.ndarray) -> BurstHeader | None:
+        """LLRs [H] -> the header, or None where it is damaged or foreign."""
+        result = self.header_code.decode(llr)
+        if not result.ok:
+            return None
+        try:
+            header = parse_burst_header(result.bits, self.model)
+        except PacketError:
+            return None
+        return header if header.profile == self.profile.id else None
+
+    def decode(self, symbols: np.ndarray, noise_var: np.ndarray) -> list[np.ndarray | None]:
+        """Equalised symbols [n] and their noise variance -> payload bits of each packet, None where decoding failed."""
+        out, at = [], 0
+        for code, phy in zip(self.codes, self.phy.packets, strict=True):
+            own = slice(at, at + phy.symbols)
+            at += phy.symbols
+            result = code.decode(demap(symbols[own], noise_var[own], phy.bits_per_symbol))
+            out.append(result.bits ^ whitening(code.k) if result.ok else None)
+        return out
+
+
+def whitening(n: int) -> np.ndarray:
+    """A fixed pseudo-random pattern [n]: keeps padding zeros from becoming the all-zero codeword."""
+    return np.random.Generator(np.random.PCG64(0x55)).integers(0, 2, n, np.uint8)
+
+
+class Unwrapper:
+    """Superframe numbers from 8-bit ones: the number nearest to what the arrival time says."""
+
+    def __init__(self, period: int):
+        self.period, self.origin = period, None
+
+    def __call__(self, sequence: int, start_sample: int) -> int:
+        if self.origin is None:
+            self.origin = start_sample - sequence * self.period
+        expected = round((start_sample - self.origin) / self.period)
+        return expected + (sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
+
+
+class Link:
+    """One profile with its models; makes the stages of both ends."""
+
+    def __init__(self, profile: LinkProfile, models: Models | None = None):
+        self.profile, self.models = profile, models or Models()
+
+    @cached_property
+    def plan(self) -> Plan:
+        p = self.profile
+        room = tuple(x.payload_bits for x in p.phy.packets) if p.phy else None
+        return Plan(p.superframe, p.groups, p.policy, p.window - 1, p.refresh, p.schedule, room)
+
+    @property
+    def period(self) -> int:
+        """Samples from burst to burst at the transmitter's rate, phy.rate * oversampling."""
+        return round(self.profile.superframe_samples / 16000 * self.sample_rate)
+
+    @property
+    def sample_rate(self) -> float:
+        return self.profile.phy.rate * self.profile.phy.oversampling
+
+    def codec_encoder(self):
+        from .codec.api import Encoder
+
+        return Encoder(self.models.codec, self.profile.layers)
+
+    def codec_decoder(self):
+        from .codec.api import Decoder
+
+        return Decoder(self.models.codec)
+
+    def entropy_encoder(self) -> SuperframeEncoder:
+        return SuperframeEncoder(self.models.source, self.plan, self.models.static)
+
+    def entropy_decoder(self) -> SuperframeDecoder:
+        return SuperframeDecoder(self.models.source, self.plan, self.models.static)
+
+    def concealer(self):
+        from .lm.conceal import Concealer
+
+        return Concealer(self.models.lm.model, self.models.lm.codebooks, self.profile.layers,
+                         lookahead=self.profile.lookahead)
+
+    def frame_coder(self) -> FrameCoder:
+        return FrameCoder(self.profile, self.models.sha256)
+
+    @cached_property
+    def numerology(self) -> Numerology:
+        phy = self.profile.phy
+        return Numerology(phy.fft, phy.cp, phy.data_carriers, phy.pilots, phy.rate)
+
+    def modulator(self) -> BurstModulator:
+        return BurstModulator(self.numerology, self.profile.phy.header_code_bits, self.profile.phy.oversampling)
+
+    def receiver(self, coder: FrameCoder) -> BurstReceiver:
+        phy = self.profile.phy
+        return BurstReceiver(self.numerology, phy.header_code_bits, coder.decode_header,
+                             lambda header: phy.payload_symbols, phy.oversampling)
+
+
+@dataclass
+class Timer:
+    """Seconds spent at each end."""
+
+    tx: float = 0.0
+    rx: float = 0.0
+
+
+@dataclass
+class Counts:
+    """What was sent, and what became of it."""
+
+    bursts_sent: int = 0
+    bursts_detected: int = 0
+    packets_sent: int = 0
+    packets_lost: int = 0
+    packets_undecodable: int = 0
+    packets_desync: int = 0
+    frames_concealed: int = 0
+    model_bits: float = 0.0
+    payload_bits: int = 0
+    status: list[tuple[str, ...]] = field(default_factory=list)
+
+    def add(self, decoded: DecodedSuperframe) -> None:
+        self.status.append(decoded.status)
+        self.packets_lost += decoded.status.count("lost")
+        self.packets_undecodable += decoded.status.count("undecodable")
+        self.packets_desync += decoded.status.count("desync")
+
+
+def superframes(audio: np.ndarray, profile: LinkProfile, delay: int = FRAME) -> np.ndarray:
+    """float32 [n] padded with silence to whole superframes, `delay` samples past its end -> [m, superframe_samples]."""
+    size = profile.superframe_samples
+    total = -(-(len(audio) + delay) // size) * size
+    return np.pad(audio.astype(np.float32), (0, total - len(audio))).reshape(-1, size)
+
+
+def encode(link: Link, audio: np.ndarray, counts: Counts | None = None) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Sound float32 [n] at 16 kHz -> (sequence, payload bits of each packet) per superframe."""
+    codec, coder = link.codec_encoder(), link.entropy_encoder()
+    for block in superframes(audio, link.profile):
+        sequence, groups = coder.push(codec.push(block))
+        if counts is not None:
+            counts.packets_sent += len(groups)
+            counts.model_bits += sum(g.model_bits for g in groups)
+            counts.payload_bits += sum(len(g.bits) for g in groups)
+        yield sequence, [g.bits for g in groups]
+
+
+def decode(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], samples: int,
+           counts: Counts | None = None) -> np.ndarray:
+    """Payloads of consecutive superframes (None: lost) -> sound float32 [samples], aligned with what was encoded."""
+    coder, concealer, codec = link.entropy_decoder(), link.concealer(), link.codec_decoder()
+    counts, out = counts if counts is not None else Counts(), []
+
+    def play(estimate):
+        if estimate is not None:
+            counts.frames_concealed += int(estimate.concealed.sum())
+            out.append(speak(codec, estimate))
+
+    for sequence, payloads in frames:
+        decoded = coder.push(sequence, payloads)
+        counts.add(decoded)
+        play(concealer.push(decoded.tokens, decoded.received))
+    for estimate in concealer.flush():
+        play(estimate)
+    audio = np.concatenate([*out, np.zeros(0, np.float32)])[link.models.codec.delay :]
+    return np.pad(audio, (0, max(samples - len(audio), 0)))[:samples]
+
+
+def speak(codec, estimate) -> np.ndarray:
+    """One superframe of estimated latents to sound in [-1, 1], faded where a gap grows long."""
+    audio = codec.push(estimate.latent, estimate.layers)
+    gain = np.repeat(estimate.gain, FRAME)
+    if (gain < 1).any():
+        # Ramps instead of steps, so that a fade does not click.
+        gain = np.convolve(np.pad(gain, FRAME // 2, mode="edge"), np.ones(FRAME) / FRAME, "same")[FRAME // 2 :][: len(audio)]
+    return np.clip(np.nan_to_num(audio * gain), -1.0, 1.0).astype(np.float32)
+
+
+def modulate(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -> np.ndarray:
+    """Payloads -> complex64 samples, one burst per superframe period with silence behind it."""
+    coder, modulator, out = link.frame_coder(), link.modulator(), []
+    for sequence, payloads in frames:
+        burst = modulator.modulate(*coder.encode(sequence, payloads))
+        out.append(np.pad(burst, (0, link.period - len(burst))))
+    return np.concatenate(out)
+
+
+def demodulate(link: Link, samples: np.ndarray, chunk: int = 1 << 16) -> list[Frame]:
+    """complex64 samples -> the frames found in them, in order of arrival."""
+    coder = link.frame_coder()
+    receiver, unwrap, found = link.receiver(coder), Unwrapper(link.period), []
+    bursts = [b for at in range(0, len(samples), chunk) for b in receiver.push(samples[at : at + chunk])]
+    for burst in [*bursts, *receiver.flush()]:
+        if burst.header is not None:
+            sequence = unwrap(burst.header.sequence, burst.start_sample)
+            found.append(Frame(sequence, coder.decode(burst.symbols, burst.noise_var), burst))
+    return found
+
+
+def in_order(frames: Iterable[Frame], count: int, groups: int) -> list[tuple[int, list[np.ndarray | None]]]:
+    """Every superframe 0..count-1 exactly once; packets that never came are None."""
+    got = {f.sequence: f.payloads for f in frames if 0 <= f.sequence < count}
+    return [(s, got.get(s, [None] * groups)) for s in range(count)]
+
+
+def drop(frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], loss) -> Iterator[tuple[int, list[np.ndarray | None]]]:
+    """Lay the losses of a process with `step(n) -> bool [n]` over the packets, in order of sending."""
+    for sequence, payloads in frames:
+        gone = loss.step(len(payloads))
+        yield sequence, [None if g else p for p, g in zip(payloads, gone, strict=True)]
+
+
+@dataclass
+class LinkResult:
+    """Sound out, counts, times, and what the pictures show."""
+
+    audio: np.ndarray
+    counts: Counts
+    timer: Timer
+    symbols: np.ndarray
+    snr_db: list[float]
+
+
+def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
+    """Send sound through everything: codec, coder and, where `channel` is given, FEC, modem and that channel."""
+    counts, timer, symbols, snr = Counts(), Timer(), [], []
+    begin = perf_counter()
+    sent = list(encode(link, audio, counts))
+    frames: Iterable = sent
+    if channel is not None:
+        samples = modulate(link, sent)
+        timer.tx = perf_counter() - begin
+        counts.bursts_sent = len(sent)
+        samples = channel.process(samples)
+        begin = perf_counter()
+        found = demodulate(link, samples)
+        counts.bursts_detected = len(found)
+        symbols, snr = [f.burst.symbols for f in found], [float(f.burst.snr_db) for f in found]
+        frames = in_order(found, len(sent), len(link.profile.groups))
+    else:
+        timer.tx, begin = perf_counter() - begin, perf_counter()
+    if loss is not None:
+        frames = drop(frames, loss)
+    out = decode(link, frames, len(audio), counts)
+    timer.rx = perf_counter() - begin
+    return LinkResult(out, counts, timer, np.concatenate([*symbols, np.zeros(0, np.complex64)]), snr)
+
+
+def to_packets(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -> list[Packet]:
+    """Payload bits -> byte packets for files and packet networks, with the profile's copies of base packets behind."""
+    model, bases, out = model_id(link.models.sha256, 16), [], []
+    for sequence, payloads in frames:
+        packets = [Packet(model, sequence % 65536, g, payload_bytes(bits)) for g, bits in enumerate(payloads)]
+        out.extend(packets)
+        out.extend(Packet(p.model, p.sequence, 0, p.payload, copy=True) for p in bases)
+        bases = ([packets[0]] + bases)[: link.profile.copies]
+    return out
+
+
+def from_packets(link: Link, packets: Iterable[Packet], count: int) -> list[tuple[int, list[np.ndarray | None]]]:
+    """Byte packets in any order, with gaps, copies and duplicates -> every superframe 0..count-1 once."""
+    groups, got = len(link.profile.groups), {}
+    previous = 0
+    for p in packets:
+        sequence = previous + (p.sequence - previous + 32768) % 65536 - 32768
+        if p.group < groups and 0 <= sequence < count:
+            previous = max(previous, sequence)
+            got.setdefault((sequence, p.group), p.bits)
+    return [(s, [got.get((s, g)) for g in range(groups)]) for s in range(count)]
