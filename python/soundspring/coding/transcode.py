@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One layer group of a superframe to the payload of one packet, and back.
+
+Both ends run the same walk (`_walk`) over the same arrays: what is not visible yet stands as zero, so nothing can leak.
+Payload: [token check][range-coded: form, tokens]. The check stands first, so zero bits behind the payload (padding to
+bytes, to a code block, to a burst of fixed size) are harmless and no length needs to be told. docs/wire-format.md has
+the bits.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import pmf
+from .crc import POLYNOMIALS, crc, to_bits, to_int
+from .range_coder import Decoder, Encoder
+
+TOKEN_BITS = 10
+FORM_WEIGHT = 64  # of 64 payloads of one layer count, this PMF expects one to be coded with the static table
+SCHEDULE_5 = ((2,), (0, 4), (1, 3))  # the middle frame first, then what it helps on both sides
+
+
+class PmfSource(Protocol):
+    """What a model offers to the coder. Both methods are functions of their arguments alone, up to float64 noise."""
+
+    def begin(self, tokens: np.ndarray, visible: np.ndarray) -> Any:
+        """One pass over the window: tokens int16 [T, K] (0 where not visible), visible bool [T, K]; any state."""
+
+    def logits(self, state: Any, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Logits in nats, float64 [n, N], of `layer` in the frames int [n] of the window; `state` stays unchanged.
+
+        May condition on the lower layers of the same frame where known bool [T, K] is set; other tokens are 0.
+        """
+
+
+@dataclass(frozen=True)
+class Group:
+    """What both ends know about a layer group beforehand.
+
+    index: its number in the superframe, 0 = base. layers: [start, stop). frames: frames of the superframe. schedule:
+    steps, each the frames coded side by side; a step sees the tokens of earlier ones. check_bits: width of the token
+    check. elastic: the number of layers sent is told in the payload (0..stop - start) instead of being all of them.
+    """
+
+    index: int
+    layers: tuple[int, int]
+    frames: int = 5
+    schedule: tuple[tuple[int, ...], ...] | None = None
+    check_bits: int = 11
+    elastic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.schedule is None:
+            default = SCHEDULE_5 if self.frames == 5 else tuple((i,) for i in range(self.frames))
+            object.__setattr__(self, "schedule", default)
+        if sorted(f for step in self.schedule for f in step) != list(range(self.frames)) or self.frames < 1:
+            raise ValueError(f"schedule: must name each of the frames 0..{self.frames - 1} once; got {self.schedule}")
+        if not 0 <= self.layers[0] < self.layers[1]:
+            raise ValueError(f"layers: must be (start, stop) with 0 <= start < stop; got {self.layers}")
+        if self.check_bits not in POLYNOMIALS:
+            raise ValueError(f"check_bits: must be one of {sorted(POLYNOMIALS)}; got {self.check_bits}")
+        if not 0 <= self.index < 256:
+            raise ValueError(f"index: must be 0..255; got {self.index}")
+
+    @property
+    def size(self) -> int:
+        """Number of layers at most."""
+        return self.layers[1] - self.layers[0]
+
+
+@dataclass(frozen=True)
+class EncodedGroup:
+    """bits uint8 [n]; layers sent; fallback: coded with the static table; model_bits: ideal length of the tokens."""
+
+    bits: np.ndarray
+    n_layers: int
+    fallback: bool
+    model_bits: float
+
+
+@dataclass(frozen=True)
+class DecodedGroup:
+    """tokens int16 [frames, n_layers]; status "ok", "desync" (bits or context wrong) or "truncated" (no room for a
+    check).
+
+    Without "ok" there are no tokens: shape [frames, 0].
+    """
+
+    tokens: np.ndarray
+    n_layers: int
+    fallback: bool
+    status: str
+
+
+class _BadLogits(Exception):
+    """Logits nothing can be coded upon: too near a rounding boundary, NaN or infinite."""
+
+
+class _Full(Exception):
+    """The code has outgrown its room."""
+
+
+def token_check(tokens: np.ndarray, group: Group, sequence: int) -> int:
+    """CRC over sequence (8 bits), group index (8), layer count (8), tokens [frames, n] frame by frame (10 each)."""
+    head = np.concatenate([to_bits(value, 8) for value in (sequence % 256, group.index, tokens.shape[1])])
+    body = tokens.astype(np.int64).reshape(-1, 1) >> np.arange(TOKEN_BITS - 1, -1, -1) & 1
+    return crc(np.concatenate([head, body.ravel().astype(np.uint8)]), group.check_bits)
+
+
+def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, group: Group, *, offset: int = 0,
+                 sequence: int = 0, max_bits: int | None = None, static: pmf.StaticPmf | None = None) -> EncodedGroup:
+    """Code the tokens of `group`: tokens int16 [T, K] of a window whose superframe starts at frame `offset`.
+
+    visible bool [T, K] is what the decoder knows already. With max_bits (elastic groups only) as many whole layers are
+    sent as fit. static: the table used when logits are too near a rounding boundary (None: 10 bits a token).
+    Raises ValueError on wrong shapes, entries, visibility, or a max_bits that holds not even an empty payload.
+    """
+    job = _Job(source, tokens, visible, group, offset, static)
+    if max_bits is None:
+        result = job.encode(group.size, None)
+    else:
+        if not group.elastic:
+            raise ValueError("max_bits: needs a group with elastic=True, otherwise the layers may not fit")
+        room = max_bits - group.check_bits
+        if room < _form_bits(group):
+            raise ValueError(f"max_bits: must be at least {group.check_bits + _form_bits(group)} for this group; "
+                             f"got {max_bits}")
+        result = job.fill(room)
+    coder, n, fallback, model_bits = result
+    check = token_check(job.truth[:, group.layers[0]:group.layers[0] + n], group, sequence)
+    return EncodedGroup(np.concatenate([to_bits(check, group.check_bits), coder.finish()]), n, fallback, model_bits)
+
+
+def decode_group(source: PmfSource, bits: np.ndarray, tokens: np.ndarray, visible: np.ndarray, group: Group, *,
+                 offset: int = 0, sequence: int = 0, static: pmf.StaticPmf | None = None) -> DecodedGroup:
+    """Undo `encode_group`, given the same visible tokens. Zero bits behind the payload may be there or not.
+
+    Any bits are survived: wrong ones, a wrong context or a wrong model end in a status, not in an exception.
+    """
+    failed = np.zeros((group.frames, 0), np.int16)
+    job = _Job(source, np.where(visible, tokens, 0), visible, group, offset, static)
+    if len(bits) < group.check_bits:
+        return DecodedGroup(failed, 0, False, "truncated")
+    check, coder = to_int(bits[:group.check_bits]), Decoder(bits[group.check_bits:])
+    n, fallback = divmod(coder.decode(_form_cumulative(group)), 2)
+    n = n if group.elastic else group.size
+    try:
+        out = job.decode(coder, n, bool(fallback))
+    except _BadLogits:
+        return DecodedGroup(failed, 0, bool(fallback), "desync")
+    if not coder.ends_clean() or token_check(out, group, sequence) != check:
+        return DecodedGroup(failed, 0, bool(fallback), "desync")
+    return DecodedGroup(out, n, bool(fallback), "ok")
+
+
+def _form_cumulative(group: Group) -> np.ndarray:
+    """Cumulative PMF of the form symbol 2 n + fallback (just `fallback` where the layer count is fixed)."""
+    counts = group.size + 1 if group.elastic else 1
+    return _cumulative(np.tile([FORM_WEIGHT - 1, 1], counts))
+
+
+def _frequencies(logits: np.ndarray) -> np.ndarray:
+    """Logits [n, N] to integer frequencies [n, N]."""
+    try:
+        return pmf.frequencies(pmf.quantise_logits(logits))
+    except ValueError as error:
+        raise _BadLogits from error
+
+
+def _cumulative(freqs: np.ndarray) -> np.ndarray:
+    """Frequencies [..., N] to 0, f0, f0 + f1, ..., total [..., N + 1]."""
+    out = np.zeros((*freqs.shape[:-1], freqs.shape[-1] + 1), np.int64)
+    np.cumsum(freqs, axis=-1, out=out[..., 1:])
+    return out
+
+
+def _put(coder: Encoder, cumulative: np.ndarray, symbol: int) -> int:
+    """Encode `symbol` under cumulative [N + 1]; returns it, so that writing looks like reading."""
+    low, high = int(cumulative[symbol]), int(cumulative[symbol + 1])
+    coder.encode(low, high - low, int(cumulative[-1]))
+    return symbol
+
+
+def _form_bits(group: Group) -> int:
+    """Upper limit of the bits of a payload without tokens, check not counted."""
+    return int(np.ceil(np.log2(_form_cumulative(group)[-1]))) + 1
+
+
+class _Job:
+    """One group, one window: the checked arguments and the walks over them."""
+
+    def __init__(self, source: PmfSource, tokens: np.ndarray, visible: np.ndarray, group: Group, offset: int,
+                 static: pmf.StaticPmf | None):
+        tokens, visible = np.asarray(tokens), np.asarray(visible, dtype=bool)
+        if tokens.ndim != 2 or tokens.shape != visible.shape:
+            raise ValueError(f"tokens, visible: must be [T, K] alike; got {list(tokens.shape)}, {list(visible.shape)}")
+        if not 0 <= offset <= len(tokens) - group.frames or group.layers[1] > tokens.shape[1]:
+            raise ValueError(f"offset, group: frames {offset}..{offset + group.frames - 1} and layers below "
+                             f"{group.layers[1]} must lie in the window {list(tokens.shape)}")
+        self.span = slice(offset, offset + group.frames)
+        self.truth = tokens[self.span]
+        own = slice(*group.layers)
+        if visible[self.span, own].any():
+            raise ValueError("visible: must be False for the tokens that are to be coded")
+        used = np.concatenate([tokens[visible], self.truth[:, own].ravel()])
+        if used.min() < 0 or used.max() >= 1 << TOKEN_BITS:
+            raise ValueError(f"tokens: must be 0..{(1 << TOKEN_BITS) - 1}; got {used.min()}..{used.max()}")
+        self.source, self.group, self.offset, self.visible = source, group, offset, visible
+        self.static = static or pmf.StaticPmf.flat(group.layers[1])
+        self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
+        self._first_state: Any = None
+
+    def _begin(self, tokens: np.ndarray, visible: np.ndarray, first: bool) -> Any:
+        """Trunk pass; the first one sees the same in every attempt, so it is done once."""
+        if not first:
+            return self.source.begin(tokens, visible)
+        if self._first_state is None:
+            self._first_state = self.source.begin(tokens, visible)
+        return self._first_state
+
+    def _walk(self, n: int, code: Callable[[np.ndarray, np.ndarray, int], np.ndarray]) -> np.ndarray:
+        """The order of everything: step by step, layer by layer, frame by frame. Returns the tokens int16 [frames, n].
+
+        code(logits [f, N], frames [f] of the superframe, layer) gives the tokens [f], read or written.
+        """
+        work, seen, start = self.known_tokens.copy(), self.visible.copy(), self.group.layers[0]
+        for number, step in enumerate(self.group.schedule if n else ()):
+            frames = np.array(step)
+            state = self._begin(work.copy(), seen.copy(), number == 0)
+            for layer in range(start, start + n):
+                logits = self.source.logits(state, frames + self.offset, layer, work, seen)
+                work[frames + self.offset, layer] = code(logits, frames, layer)
+                seen[frames + self.offset, layer] = True
+        return work[self.span, start:start + n]
+
+    def _static_walk(self, n: int, code: Callable[[np.ndarray, int], int]) -> np.ndarray:
+        """The same order with the static table: code(cumulative [N + 1], true token) gives the token."""
+        start = self.group.layers[0]
+        out = np.zeros((self.group.frames, n), np.int16)
+        tables = [_cumulative(self.static.frequencies(start + i)) for i in range(n)]
+        for step in self.group.schedule:
+            for i in range(n):
+                for frame in step:
+                    out[frame, i] = code(tables[i], int(self.truth[frame, start + i]))
+        return out
+
+    def decode(self, coder: Decoder, n: int, fallback: bool) -> np.ndarray:
+        """Tokens int16 [frames, n]; `coder` stands behind the form symbol."""
+        if fallback:
+            return self._static_walk(n, lambda cumulative, _: coder.decode(cumulative))
+
+        def read(logits: np.ndarray, frames: np.ndarray, layer: int) -> np.ndarray:
+            return np.array([coder.decode(row) for row in _cumulative(_frequencies(logits))])
+        return self._walk(n, read)
+
+    def encode(self, n: int, room: int | None) -> tuple[Encoder, int, bool, float] | None:
+        """Code n layers with the model, with the static table where the guard trips; None when `room` is too small."""
+        coder, model_bits = Encoder(), 0.0
+        _put(coder, _form_cumulative(self.group), self._form(n, False))
+
+        def write(logits: np.ndarray, frames: np.ndarray, layer: int) -> np.ndarray:
+            nonlocal model_bits
+            if pmf.near_boundary(logits):
+                raise _BadLogits
+            freqs, chosen = _frequencies(logits), self.truth[frames, layer]
+            model_bits += pmf.code_length(freqs, chosen)
+            for row, token in zip(_cumulative(freqs), chosen, strict=True):
+                _put(coder, row, int(token))
+            if room is not None and coder.bits_if_finished() > room:  # more symbols never make it shorter
+                raise _Full
+            return chosen
+        try:
+            self._walk(n, write)
+        except _BadLogits:
+            return self.encode_static(n, room)
+        except _Full:
+            return None
+        return coder, n, False, model_bits
+
+    def encode_static(self, n: int, room: int | None) -> tuple[Encoder, int, bool, float]:
+        """Code with the static table n layers, or as many of them as fit."""
+        own = self.truth[:, slice(*self.group.layers)]
+        for count in range(n, -1, -1):
+            coder = Encoder()
+            _put(coder, _form_cumulative(self.group), self._form(count, True))
+            self._static_walk(count, lambda cumulative, token, coder=coder: _put(coder, cumulative, token))
+            if room is None or coder.bits_if_finished() <= room:
+                break
+        bits = self.static.code_length(own[:, :count], self.group.layers[0])
+        return coder, count, True, float(bits.sum())
+
+    def fill(self, room: int) -> tuple[Encoder, int, bool, float]:
+        """The most layers that fit into `room` bits: a guess from one trunk pass, corrected by coding."""
+        try:
+            costs = self._layer_costs(room)
+        except _BadLogits:
+            return self.encode_static(self.group.size, room)
+        n = int(np.searchsorted(np.cumsum(costs), room, side="right"))
+        best = self.encode(n, room)
+        while best is None:
+            n -= 1
+            best = self.encode(n, room)
+            if best is not None:
+                return best
+        # Frames coded later know more than in the guess, so one layer more may fit after all.
+        while n < len(costs) and not best[2] and best[0].bits_if_finished() + 0.97 * costs[n] <= room:
+            n += 1
+            more = self.encode(n, room)
+            if more is None or more[2]:
+                break
+            best = more
+        return best
+
+    def _layer_costs(self, room: int) -> list[float]:
+        """Ideal bits of the layers, lowest first, each knowing the lower ones; ends with the first beyond `room`."""
+        state = self._begin(self.known_tokens.copy(), self.visible.copy(), True)
+        work, known, costs = self.known_tokens.copy(), self.visible.copy(), []
+        frames = np.arange(self.group.frames)
+        for layer in range(*self.group.layers):
+            logits = self.source.logits(state, frames + self.offset, layer, work, known)
+            costs.append(pmf.code_length(_frequencies(logits), self.truth[:, layer]))
+            if sum(costs) > room:
+                break
+            work[self.span, layer], known[self.span, layer] = self.truth[:, layer], True
+        return costs
+
+    def _form(self, n: int, fallback: bool) -> int:
+        return 2 * (n if self.group.elastic else 0) + fallback
