@@ -165,6 +165,11 @@ class Link:
     def sample_rate(self) -> float:
         return self.profile.phy.rate * self.profile.phy.oversampling
 
+    @property
+    def burst_samples(self) -> int:
+        """Samples of one burst at the critical rate phy.rate: its channel uses, preamble and header included."""
+        return round(self.modulator().samples_per_burst(self.profile.phy.payload_symbols) / self.profile.phy.oversampling)
+
     def codec_encoder(self):
         from .codec.api import Encoder
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Link profiles: what is sent and how, read from a short YAML; every derived size is computed here, once."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import yaml
@@ -145,6 +145,19 @@ class LinkProfile:
         return replace_profile(self, groups=groups, phy=None)
 
 
+    def to_dict(self) -> dict:
+        """Plain values that `from_dict` and YAML understand."""
+        return asdict(self)
+
+
+def from_dict(values: dict) -> LinkProfile:
+    """The profile of `to_dict`. Raises ValueError on unknown or missing keys and on wrong values."""
+    missing = [k for k in ("name", "id", "superframe", "groups", "policy", "window", "schedule") if k not in values]
+    if missing:
+        raise ValueError(f"profile {values.get('name', '')}: missing key {', '.join(missing)}")
+    return LinkProfile(**_strict(LinkProfile, f"profile {values['name']}", values))
+
+
 def replace_profile(profile: LinkProfile, **changes) -> LinkProfile:
     values = {f.name: getattr(profile, f.name) for f in fields(LinkProfile)} | changes
     return LinkProfile(**values)
@@ -165,8 +178,4 @@ def load(name_or_path: str | Path) -> LinkProfile:
     data = yaml.safe_load(path.read_text())
     if not isinstance(data, dict):
         raise ValueError(f"profile {path}: expected a mapping")
-    data = {"name": path.stem} | data
-    missing = [k for k in ("id", "superframe", "groups", "policy", "window", "schedule") if k not in data]
-    if missing:
-        raise ValueError(f"profile {path}: missing key {', '.join(missing)}")
-    return LinkProfile(**_strict(LinkProfile, f"profile {path}", data))
+    return from_dict({"name": path.stem} | data)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the sub-commands that handle sound share."""
+
+import argparse
+import os
+import sys
+
+from .. import profile as profiles
+from ..profile import LinkProfile
+
+
+def add_profile(parser: argparse.ArgumentParser, default: str | None = "reference") -> None:
+    parser.add_argument("--profile", default=default, metavar="P",
+                        help=f"one of {', '.join(profiles.profiles())}, or a YAML file (default: {default})")
+    parser.add_argument("--policy", choices=profiles.POLICIES, help="what packets may lean on (default: the profile's)")
+
+
+def chosen_profile(args: argparse.Namespace) -> LinkProfile:
+    """The profile of --profile with --policy and --rate, where the command has them, laid over it."""
+    chosen = profiles.load(args.profile)
+    if getattr(args, "rate", None):
+        chosen = chosen.with_layers(profiles.RATES[args.rate])
+    if args.policy and args.policy != chosen.policy:
+        window = max(chosen.window, 4) if args.policy == "chained" else chosen.window
+        chosen = profiles.replace_profile(chosen, policy=args.policy, window=window)
+    return chosen
+
+
+def one_thread() -> None:
+    """Keep torch and the BLAS to one thread: on nets of this size more threads cost more than they bring."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal; results for programs go to files."""
+    sys.stderr.write(text + "\n")
+
+
+def read_speech(path: str):
+    """float32 [n] at 16 kHz; says what was changed on the way."""
+    from ..audio.io import read
+
+    audio, info = read(path)
+    for note in info.notes:
+        say(f"{path}: {note}")
+    return audio
+
+
+def progress(items, total: int, label: str):
+    """A progress bar on a terminal, nothing elsewhere."""
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc=label, unit="superframe", disable=not sys.stderr.isatty(), leave=False)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`soundspring decode`: a .ssp file, or what is left of it, to sound."""
+
+import argparse
+
+from ._common import one_thread, progress, say
+
+
+def register(subparsers) -> None:
+    parser = subparsers.add_parser("decode", help="turn a .ssp file back into sound, concealing what is lost")
+    parser.add_argument("input", help="the .ssp file; truncated and damaged ones are read as far as they go")
+    parser.add_argument("output", help="the WAV file to write")
+    parser.add_argument("--loss", metavar="L", help="drop packets: bernoulli:0.1, gilbert:0.1,3, wlan or a trace file")
+    parser.add_argument("--seed", type=int, default=0, help="of the loss (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..audio.io import write
+    from ..channel.loss import parse_loss
+    from ..coding.ssp import read_ssp
+    from ..link import Counts, Link, Models, decode, drop, from_packets
+    from ..profile import from_dict
+
+    one_thread()
+    models, counts = Models(), Counts()
+    meta, packets, stats = read_ssp(args.input, models.sha256)
+    link = Link(from_dict(meta.settings), models)
+    # One frame of the transform follows the last sample.
+    total = -(-(meta.samples + models.codec.delay) // link.profile.superframe_samples)
+    frames = from_packets(link, packets, total)
+    if args.loss:
+        frames = drop(frames, parse_loss(args.loss, args.seed))
+    audio = decode(link, progress(frames, total, "decoding"), meta.samples, counts)
+    write(args.output, audio)
+    say(f"{args.output}: {meta.samples / 16000:.2f} s; {stats.packets} packets read, {counts.packets_lost} lost, "
+        f"{counts.packets_undecodable} undecodable, {counts.packets_desync} damaged; {counts.frames_concealed} frames concealed")
+    return 0

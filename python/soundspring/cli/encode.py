@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`soundspring encode`: a sound file to a .ssp file."""
+
+import argparse
+
+from .. import profile as profiles
+from ._common import add_profile, chosen_profile, one_thread, progress, read_speech, say
+
+
+def register(subparsers) -> None:
+    parser = subparsers.add_parser("encode", help="compress a sound file to packets in a .ssp file")
+    parser.add_argument("input", help="any sound file; mixed to mono and resampled to 16 kHz")
+    parser.add_argument("output", help="the .ssp file to write")
+    add_profile(parser)
+    parser.add_argument("--rate", choices=profiles.RATES, help="raw rate in bit/s; packets then vary in size")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..coding.ssp import SspMeta, write_ssp
+    from ..link import Counts, Link, encode, superframes, to_packets
+
+    one_thread()
+    link, counts = Link(chosen_profile(args)), Counts()
+    audio = read_speech(args.input)
+    total = len(superframes(audio, link.profile))
+    frames = list(progress(encode(link, audio, counts), total, "encoding"))
+    packets = to_packets(link, frames)
+    meta = SspMeta(link.models.sha256, link.profile.name, len(audio), settings=link.profile.to_dict())
+    write_ssp(args.output, meta, packets)
+    seconds = len(audio) / 16000
+    say(f"{args.output}: {seconds:.2f} s in {len(packets)} packets, {counts.model_bits / seconds:.0f} bit/s of tokens, "
+        f"{8 * sum(len(p.to_bytes()) for p in packets) / seconds:.0f} bit/s with packet headers")
+    return 0
