@@ -184,7 +184,7 @@ def test_garbage_never_raises():
 
 
 def test_fixed_size_never_exceeded_and_filled():
-    """As many layers as fit: never more bits than allowed, and seldom fewer layers than trying every number would give."""
+    """As many layers as fit: never more bits than allowed, and seldom fewer layers than trying them all gives."""
     rng, best = np.random.default_rng(9), 0
     sent = []
     for seed in range(120):
