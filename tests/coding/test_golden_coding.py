@@ -26,3 +26,8 @@ def test_stored_payload_decodes():
     result = decode_group(IntegerSource(), bits, tokens, visible, Group(0, (0, 2)), offset=5, sequence=300)
     assert result.status == "ok"
     np.testing.assert_array_equal(result.tokens, truth[5:, :2])
+
+
+def test_documented_table_is_the_one_used():
+    page = (PATH.parents[2] / "docs" / "wire-format.md").read_text()
+    assert [int(x) for x in page.split("```")[1].split()] == WANT["exp_table"]
