@@ -77,7 +77,7 @@ def test_clock_error_of_60_ppm(ppm, payload):
     size = -(-len(samples) // 50000) * 50000
     samples = padded(samples, 0, size - len(samples))
     air = offset(resample(samples, size + round(size * ppm * 1e-6)), 40e3, rng)
-    bursts, _ = run(air + noise(rng, len(air), 20))
+    bursts, _ = run(air + noise(rng, len(air), 20), payload=payload)
     assert [b.header for b in bursts] == [3]
     error = np.abs(bursts[0].symbols - symbols) ** 2
     assert 10 * np.log10(error[-480:].mean()) < -19
@@ -91,7 +91,7 @@ def test_phase_noise_is_followed():
     samples, symbols = make_burst(rng, 3, payload=48 * 60)
     walk = np.cumsum(rng.standard_normal(len(samples)) * 0.03 / np.sqrt(160))
     air = padded(samples * np.exp(1j * walk), 500, 500)
-    bursts, _ = run(air + noise(rng, len(air), 25))
+    bursts, _ = run(air + noise(rng, len(air), 25), payload=48 * 60)
     assert np.mean(np.abs(bursts[0].symbols - symbols) ** 2) < 2 * 10**-2.5
     assert abs(calibration(bursts[0], symbols) - 1) < 0.3
 
@@ -142,7 +142,7 @@ def test_a_burst_cut_off_does_not_hide_the_next():
     rng = np.random.default_rng(6)
     first, _ = make_burst(rng, 1)
     second, symbols = make_burst(rng, 2)
-    for cut in (700, 1500, 2300, len(first) // 2, len(first) - 300):
+    for cut in (700, 1200, 1500, 2300, len(first) // 2, len(first) - 300):
         air = np.concatenate([np.zeros(600), first[:cut], second, np.zeros(600)])
         bursts, _ = run(air + noise(rng, len(air), 15))
         good = [b for b in bursts if b.header == 2]
@@ -227,7 +227,7 @@ def test_an_absurd_length_is_a_failed_header():
 def test_samples_that_are_not_finite_are_ignored():
     rng = np.random.default_rng(3)
     air, _ = send(rng, 9, 15)
-    air[[100, 5000, 9000]] = np.nan, np.inf, -np.inf
+    air[[100, 5000, 8000]] = np.nan, np.inf, -np.inf
     assert [b.header for b in run(air)[0]] == [9]
 
 

@@ -133,9 +133,7 @@ class BurstModulator:
         return np.concatenate([self._preamble, ofdm(values, self.numerology, self._ratio)]).astype(np.complex64)
 
     def _fill(self, symbols: np.ndarray) -> np.ndarray:
-        """Data rows [n_symbols, data_carriers]; what is left of the last row is pseudo-random QPSK."""
-        rows = self.numerology.symbols_for(len(symbols))
-        padding = rows * self.numerology.data_carriers - len(symbols)
-        return np.concatenate([symbols, map_bits(pseudo_noise(2 * padding), 2)]).reshape(
-            rows, self.numerology.data_carriers
-        )
+        """Data rows [n_symbols, data_carriers]; what is left of the last row is pseudo-random BPSK."""
+        rows, width = self.numerology.symbols_for(len(symbols)), self.numerology.data_carriers
+        padding = map_bits(pseudo_noise(rows * width - len(symbols)), 1)
+        return np.concatenate([symbols, padding]).reshape(rows, width)

@@ -27,8 +27,8 @@ class ChirpSearch:
 
     Each filter's answer is divided by the power in the band during the chirp, so in noise of any level it is
     exponential with mean 1, and for a clean burst it is the time-bandwidth product of the chirp (260). A burst is
-    where an up-chirp's and a down-chirp's answers, as far apart as an allowed carrier offset puts them, add up to the
-    threshold. In noise a sum above 30 occurs about once in ten minutes at 1 MS/s; the header's check sorts it out.
+    where an up-chirp's and a down-chirp's answers, as far apart as an allowed carrier offset puts them, are of like
+    size and add up to the threshold. In noise a sum above 30 occurs about once in ten minutes at 1 MS/s; the header's check sorts it out.
 
     Args:
         numerology, oversampling: of the input
@@ -38,6 +38,7 @@ class ChirpSearch:
     """
 
     SINGLE = 8.0  # an up-chirp's answer below this is not looked into
+    UNLIKE = 8.0  # answers that differ by more than this factor are not of one burst
 
     def __init__(self, numerology: Numerology, oversampling: Fraction, max_cfo_hz: float, threshold: float, first: int):
         chirp_length = CHIRP_SYMBOLS * numerology.symbol_length
@@ -108,12 +109,16 @@ class ChirpSearch:
             cfo = self._slope * (down - up - self._chirp) / (2 * self._rate_hz)
             start = (up + down - self._chirp) / 2
             found.append(Detection(round((self._base + start) * self._to_input) + self._first, cfo, score))
-            begin = int(start) + 2 * self._chirp
+            begin = int(start) + self._chirp + self._reach
         self._next = self._base + max(begin, ready)
         return found
 
     def _pair(self, n: int) -> tuple[float, int, int]:
-        """The up-chirp's answer at n with the best down-chirp's that may belong to it: (sum, n, its place)."""
+        """The up-chirp's answer at n with the best down-chirp's that may belong to it: (sum, n, its place).
+
+        The sum is 0 for an unlike pair: a burst that was cut off before its down-chirp is none.
+        """
         low = max(n + self._chirp - 2 * self._reach, 0)
         m = low + int(np.argmax(self._down[low : n + self._chirp + 2 * self._reach + 1]))
-        return self._up[n] + self._down[m], int(n), m
+        up, down = self._up[n], self._down[m]
+        return (up + down if max(up, down) < self.UNLIKE * min(up, down) else 0.0), int(n), m
