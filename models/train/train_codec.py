@@ -21,6 +21,7 @@ from losses import ReconstructionLoss  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
 
 RATES = (3, 6, 12, 24)
+LATENT_RMS = 2.1  # to which the spread of the latent is held; the commitment loss is in its units
 
 
 class EmaCodebooks:
@@ -58,7 +59,7 @@ class EmaCodebooks:
         scale = self.q.entries / len(token)  # counts in units of a fair share
         self.count[k].mul_(self.decay).add_(count * scale, alpha=1 - self.decay)
         self.sum[k].mul_(self.decay).add_(total * scale, alpha=1 - self.decay)
-        dead = self.count[k] < 0.08
+        dead = self.count[k] < 0.15
         if dead.any():
             fresh = residual[torch.randint(len(residual), (int(dead.sum()),))]
             self.sum[k][dead], self.count[k][dead] = fresh * 0.5, 0.5
@@ -74,18 +75,17 @@ def quantise(codec, ema, z, layers, train):
     commit = 0.0
     books = q.codebooks
     for k in range(q.layers):
-        with torch.autocast("cpu", torch.bfloat16):
-            score = residual @ books[k].T
-        token = (score.float() - 0.5 * (books[k] ** 2).sum(1)).argmax(1)
+        token = q.nearest(residual, k)
         value = books[k][token]
         if train:
             ema.update(k, token, residual)
         residual = residual - value
         total = total + value * (keep > k)
     quantised = total.view_as(z)
-    # Relative to the spread of the latent: a global scale gains nothing, so dimensions compete for it.
-    spread = (z - z.mean((0, 1), keepdim=True)).pow(2).sum(-1).mean()
-    commit = (z - quantised).pow(2).sum(-1).mean() / spread
+    commit = (z - quantised).pow(2).mean()
+    if train:
+        rms = flat.pow(2).mean().sqrt()
+        codec.spread *= (rms / LATENT_RMS) ** 0.01
     return z + (quantised - z).detach(), commit
 
 
@@ -141,7 +141,7 @@ class Trainer:
 
     def load(self):
         saved = torch.load(self.checkpoint, weights_only=True)
-        self.codec.load_state_dict(saved["codec"])
+        self.codec.load_state_dict(saved["codec"], strict=False)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.ema.count, self.ema.sum = saved["count"], saved["sum"]
         self.step, self.seconds = saved["step"], saved["seconds"]
@@ -230,8 +230,8 @@ def main():
     ap.add_argument("--eval-minutes", type=float, default=8)
     ap.add_argument("--batch", type=int, default=4)
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")
-    ap.add_argument("--lr", type=float, default=2e-3)
-    ap.add_argument("--commit", type=float, default=0.5)
+    ap.add_argument("--lr", type=float, default=1e-3)
+    ap.add_argument("--commit", type=float, default=0.05)
     ap.add_argument("--warm-steps", type=int, default=500)
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--seed", type=int, default=1)

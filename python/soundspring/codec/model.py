@@ -55,6 +55,8 @@ class Codec(nn.Module):
         self.enc_in = nn.Linear(c.hop, c.dim)
         self.encoder = CausalStack(c.encoder_blocks, c.dim, c.hidden)
         self.enc_out = nn.Linear(c.dim, c.latent)
+        # The encoder gains by blowing up its output against the quantiser's error; dividing by the spread stops that race.
+        self.register_buffer("spread", torch.ones(()))
         self.quantizer = ResidualQuantizer(c.layers, c.entries, c.latent)
         self.rate_embedding = nn.Embedding(c.layers + 1, c.dim)
         self.dec_in = nn.Linear(c.latent, c.dim)
@@ -87,7 +89,7 @@ class Codec(nn.Module):
         coefficients, tail = self.mdct.analyse(audio, state.tail)
         x = self.compress(coefficients)
         h, stack = self.encoder(self.enc_in(x), state.stack)
-        return self.enc_skip(x) + self.enc_out(h), EncoderState(tail, stack)
+        return (self.enc_skip(x) + self.enc_out(h)) / self.spread, EncoderState(tail, stack)
 
     def synthesise(
         self, latent: torch.Tensor, layers: torch.Tensor, state: DecoderState
