@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removing the DC offset of a direct-conversion receiver."""
+
+import numpy as np
+
+
+class DcRemover:
+    """Subtracts a slowly learned mean, but only once it is more than chance: an OFDM burst has a mean of its own.
+
+    The estimate averages the means of blocks, over at most MEMORY blocks, and is used when its power is SIGNIFICANT
+    times what the same number of random samples of this power would give.
+    """
+
+    MEMORY = 100
+    SIGNIFICANT = 30.0
+
+    def __init__(self):
+        self._mean, self._power, self._blocks = 0.0, 0.0, 0
+
+    def step(self, samples: np.ndarray) -> np.ndarray:
+        """One block [n] (n the same each time) -> the block without the offset."""
+        self._blocks = min(self._blocks + 1, self.MEMORY)
+        self._mean += (samples.mean() - self._mean) / self._blocks
+        self._power += (np.vdot(samples, samples).real / len(samples) - self._power) / self._blocks
+        chance = self._power / (self._blocks * len(samples))
+        return samples - self._mean if abs(self._mean) ** 2 > self.SIGNIFICANT * chance else samples

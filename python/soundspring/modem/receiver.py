@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples -> bursts: the streaming receiver."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .acquire import Acquirer
+from .burst import CHIRP_SYMBOLS, PREAMBLE_SYMBOLS, TRAINING_SYMBOLS, ratio_of
+from .channel_estimate import Channel, estimate_channel, training_noise
+from .dc import DcRemover
+from .equalise import Equalised, equalise
+from .numerology import Numerology
+from .qam import demap
+from .search import ChirpSearch, Detection
+
+
+@dataclass(frozen=True)
+class Burst:
+    """A received burst.
+
+    header: what `decode_header` made of it; None where it failed, then `symbols` and `noise_var` are empty
+    symbols: equalised payload, complex64 [n], unit mean energy; noise_var: float32 [n], of each symbol
+    snr_db: mean Es/N0 per active carrier; evm: rms error of the pilots, 1 = the amplitude of a pilot
+    cfo_hz: carrier offset; clock_ppm: how much longer the sender's sample period is (rough for short bursts)
+    start_sample: input sample at which the burst begins, counted from the first pushed
+    """
+
+    header: Any
+    symbols: np.ndarray
+    noise_var: np.ndarray
+    snr_db: float
+    evm: float
+    cfo_hz: float
+    clock_ppm: float
+    start_sample: int
+
+
+@dataclass
+class _Pending:
+    """A burst that waits for input up to `need`: first for its header, then (header set) for its payload."""
+
+    start: int  # absolute input sample of the coarse start
+    need: int
+    cfo_hz: float
+    arrival: int = 0
+    cut: float = 0.0  # input samples from `start` to the first sample of the first training symbol's DFT
+    channel: Channel | None = None
+    header: Any = field(default=None)
+    payload: int = 0
+
+
+class BurstReceiver:
+    """Finds bursts in a stream and equalises their symbols.
+
+    The input is worked through in blocks of fixed size and place, so the result does not depend on how it was cut
+    into chunks. Each OFDM symbol's DFT is taken at the input rate, which is the matched low pass and the decimation
+    in one. Bursts are reported in the order in which they end, at most about `latency` samples after that. The search
+    goes on inside bursts: one that was cut off does not hide the next.
+
+    Args:
+        numerology: as in the modulator
+        header_code_bits: as in the modulator
+        decode_header: LLRs float32 [header_code_bits] (positive = bit 1) -> header, or None if it is not one
+        payload_symbols: header -> number of payload symbols
+        oversampling: input rate / numerology.rate, at least 1.5 and a multiple of 1/cp and 1/fft
+        threshold: of the search, see `ChirpSearch`
+        max_cfo_hz: largest carrier offset; 0.15 * numerology.rate if not given
+        max_payload: more payload symbols than this is taken for a wrong header
+
+    Attributes:
+        detections, header_failures, truncated: counts; `truncated` are bursts whose end had not come at `flush`
+
+    Raises:
+        ValueError: a parameter out of range
+    """
+
+    def __init__(
+        self,
+        numerology: Numerology,
+        header_code_bits: int,
+        decode_header: Callable[[np.ndarray], Any],
+        payload_symbols: Callable[[Any], int],
+        oversampling=2,
+        threshold: float = 30.0,
+        max_cfo_hz: float | None = None,
+        max_payload: int = 100_000,
+    ):
+        self._ratio = ratio_of(oversampling, numerology)
+        if self._ratio < 1.5 or (self._ratio * numerology.cp).denominator != 1:
+            raise ValueError(f"oversampling must be a multiple of 1/cp of at least 1.5, not {oversampling}")
+        if header_code_bits < 1:
+            raise ValueError(f"header_code_bits must be at least 1, not {header_code_bits}")
+        if threshold <= 0:
+            raise ValueError(f"threshold must be positive, not {threshold}")
+        self.numerology = numerology
+        self.max_cfo_hz = 0.15 * numerology.rate if max_cfo_hz is None else max_cfo_hz
+        if not 0 < self.max_cfo_hz <= 0.25 * numerology.rate:
+            raise ValueError(f"max_cfo_hz must lie in 0..{0.25 * numerology.rate} (a quarter of the rate)")
+        self._threshold, self._max_payload = threshold, max_payload
+        self._header_bits = header_code_bits
+        self._header_symbols = numerology.symbols_for(header_code_bits)
+        self._decode_header, self._payload_symbols = decode_header, payload_symbols
+        self._acquirer = Acquirer(numerology, self._ratio)
+        self._symbol = int(numerology.symbol_length * self._ratio)
+        self._rate_hz = numerology.rate * float(self._ratio)
+        self.detections = self.header_failures = self.truncated = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        # Silence before the first sample, so that the search may look to the left of a burst that starts there.
+        lead = 2 * CHIRP_SYMBOLS * self._symbol
+        self._search = ChirpSearch(self.numerology, self._ratio, self.max_cfo_hz, self._threshold, -lead)
+        self._dc = DcRemover()
+        self._raw: list[np.ndarray] = []
+        self._raw_size = 0
+        self._buffer, self._base = np.zeros(lead, np.complex64), -lead
+        self._at = -lead  # where the next search block begins
+        self._pending: list[_Pending] = []
+
+    @property
+    def latency(self) -> int:
+        """Input samples that may be needed beyond a burst's end before it is reported."""
+        return self._search.block + self._search.hop
+
+    def push(self, samples: np.ndarray) -> list[Burst]:
+        """Take any number of samples (complex [n], at numerology.rate * oversampling); return the bursts now complete.
+
+        Samples that are not finite count as zero. Raises ValueError if samples is not one row.
+        """
+        samples = np.asarray(samples, np.complex64)
+        if samples.ndim != 1:
+            raise ValueError(f"samples must be one row, not shape {samples.shape}")
+        self._raw.append(samples)
+        self._raw_size += len(samples)
+        hop = self._search.hop
+        if self._raw_size < hop:
+            return []
+        raw = np.concatenate(self._raw)
+        bursts = []
+        whole = len(raw) - len(raw) % hop
+        for i in range(0, whole, hop):
+            block = raw[i : i + hop]
+            if not np.isfinite(block.sum()):
+                block = np.where(np.isfinite(block), block, 0)
+            bursts += self._take(self._dc.step(block), math.inf)
+        self._raw, self._raw_size = [raw[whole:]], len(raw) - whole
+        return bursts
+
+    def flush(self) -> list[Burst]:
+        """End of the stream: return the last bursts and start anew (sample 0 is the next one pushed; counts go on)."""
+        end = self._base + len(self._buffer) + self._raw_size
+        hop = self._search.hop
+        tail = np.concatenate([*self._raw, np.zeros(4 * hop, np.complex64)])
+        bursts = []
+        for i in range(0, 4 * hop, hop):
+            block = tail[i : i + hop]
+            bursts += self._take(np.where(np.isfinite(block), block, 0), end)
+        self.truncated += len(self._pending)
+        self._restart()
+        return bursts
+
+    def _take(self, block: np.ndarray, end: float) -> list[Burst]:
+        """Append one hop; search if that completes a block; serve the bursts that wait for no more than came."""
+        self._buffer = np.concatenate([self._buffer, block])
+        bursts = []
+        while self._base + len(self._buffer) >= self._at + self._search.block:
+            for found in self._search.step(self._slice(self._at, self._search.block)):
+                self._pending.append(self._expect(found))
+                self.detections += 1
+            bursts += self._serve(min(self._at + self._search.block, end))
+            self._at += self._search.hop
+        oldest = min([self._search.position, self._at, *(p.start for p in self._pending)]) - self._acquirer.skip
+        drop = max(oldest - self._base, 0)
+        self._buffer, self._base = self._buffer[drop:], self._base + drop
+        return bursts
+
+    def _slice(self, start: int, length: int) -> np.ndarray:
+        return self._buffer[start - self._base : start - self._base + length]
+
+    def _serve(self, available: float) -> list[Burst]:
+        bursts = []
+        while self._pending:
+            first = min(self._pending, key=lambda p: p.need)
+            if first.need > available:
+                break
+            burst = self._finish(first) if first.channel else self._begin(first)
+            if burst:
+                bursts.append(burst)
+                self._pending.remove(first)
+        return bursts
+
+    def _expect(self, found: Detection) -> _Pending:
+        length = (PREAMBLE_SYMBOLS + self._header_symbols) * self._symbol
+        return _Pending(found.start, found.start + length + self._acquirer.skip, found.cfo_hz)
+
+    def _begin(self, p: _Pending) -> Burst | None:
+        """Acquire, estimate the channel and decode the header: the failed burst, or None if the payload is to come."""
+        ratio = float(self._ratio)
+        fine = self._acquirer(self._slice(p.start + self._acquirer.skip, self._acquirer.length), p.cfo_hz)
+        p.cfo_hz += fine.cfo_hz
+        p.arrival = p.start + int(fine.arrival)
+        p.cut = fine.centre + 2 * CHIRP_SYMBOLS * self._symbol + self.numerology.cp * ratio / 2
+        noise = training_noise(self._carriers(p, 0, TRAINING_SYMBOLS), self.numerology)
+        p.channel = estimate_channel(fine, noise, self.numerology, ratio)
+        result = self._equalise(p, self._header_symbols)
+        bits = slice(0, self._header_bits)
+        llr = demap(result.symbols.ravel()[bits].astype(np.complex64), result.noise_var.ravel()[bits], 1)
+        p.header = self._decode_header(llr)
+        p.payload = 0 if p.header is None else self._payload_symbols(p.header)
+        if p.header is None or not 0 <= p.payload <= self._max_payload:
+            self.header_failures += 1
+            p.header, p.payload = None, 0
+            return self._report(p, result)
+        symbols = TRAINING_SYMBOLS + self._header_symbols + self.numerology.symbols_for(p.payload)
+        p.need = p.start + math.ceil(p.cut) + symbols * self._symbol - int(self.numerology.cp * ratio)
+        return None
+
+    def _finish(self, p: _Pending) -> Burst:
+        return self._report(p, self._equalise(p, self._header_symbols + self.numerology.symbols_for(p.payload)))
+
+    def _equalise(self, p: _Pending, n_symbols: int) -> Equalised:
+        numerology = self.numerology
+        length = PREAMBLE_SYMBOLS * numerology.symbol_length
+        energy = max(p.channel.es / p.channel.noise, 1e-3) * length * numerology.active / numerology.fft
+        # Twice the Cramer-Rao bound of the offset of a known signal of this energy and length, and a floor of 5 Hz.
+        cfo_sd = 2 * math.sqrt(6 / energy) / length * numerology.symbol_length
+        cfo_sd = math.hypot(cfo_sd, 2 * math.pi * 5 * numerology.symbol_duration)
+        received = self._carriers(p, TRAINING_SYMBOLS, n_symbols)
+        return equalise(received, self._header_symbols, p.channel, numerology, cfo_sd)
+
+    def _carriers(self, p: _Pending, first: int, count: int) -> np.ndarray:
+        """Active carriers [count, active] of the OFDM symbols from `first` on (0 = training), offset removed."""
+        numerology, n = self.numerology, int(self.numerology.fft * self._ratio)
+        cut = math.floor(p.cut)
+        starts = cut + (first + np.arange(count)) * self._symbol
+        body = self._slice(p.start, starts[-1] + n)[starts[:, None] + np.arange(n)]
+        turn = -2j * np.pi * p.cfo_hz / self._rate_hz
+        body = body * (np.exp(turn * starts)[:, None] * np.exp(turn * np.arange(n)))
+        ramp = np.exp(2j * np.pi / n * (p.cut - cut) * numerology.carriers)
+        scale = 1 / (float(self._ratio) * math.sqrt(numerology.fft))
+        return np.fft.fft(body, axis=1)[:, numerology.carriers] * (ramp * scale)
+
+    def _report(self, p: _Pending, result: Equalised) -> Burst:
+        skip, numerology = self._header_symbols, self.numerology
+        per_symbol = 2 * np.pi * numerology.symbol_duration
+        # A carrier k turns by -2 pi k / fft per critical sample of delay.
+        clock = -result.drift[3] * numerology.fft / (2 * np.pi * numerology.symbol_length)
+        return Burst(
+            header=p.header,
+            symbols=result.symbols[skip:].ravel()[: p.payload].astype(np.complex64),
+            noise_var=result.noise_var[skip:].ravel()[: p.payload].astype(np.float32),
+            snr_db=10 * math.log10(result.channel.es / result.channel.noise),
+            evm=result.evm,
+            cfo_hz=p.cfo_hz + result.drift[1] / per_symbol,
+            clock_ppm=clock * 1e6,
+            start_sample=p.arrival,
+        )

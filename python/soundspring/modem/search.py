@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding bursts in a stream: matched filters for the two chirps of the preamble, by overlap-save FFT."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from .burst import CHIRP_SYMBOLS, chirp
+from .numerology import Numerology
+
+SEARCH_RATE = Fraction(3, 2)  # of the critical rate; whatever the input rate is, the search runs at this one
+BLOCK = 64  # OFDM bodies per search block
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Where a burst may begin: `start` in input samples, its carrier offset in Hz, the two filters' answers added."""
+
+    start: int
+    cfo_hz: float
+    score: float
+
+
+class ChirpSearch:
+    """Stateful search over consecutive overlapping blocks of `block` samples, `hop` apart.
+
+    Each filter's answer is divided by the power in the band during the chirp, so in noise of any level it is
+    exponential with mean 1, and for a clean burst it is the time-bandwidth product of the chirp (260). A burst is
+    where an up-chirp's and a down-chirp's answers, as far apart as an allowed carrier offset puts them, are of like
+    size and add up to the threshold. In noise a sum above 30 occurs about once in ten minutes at 1 MS/s; the header's check sorts it out.
+
+    Args:
+        numerology, oversampling: of the input
+        max_cfo_hz: largest carrier offset that is looked for
+        threshold: smallest sum of the two answers
+        first: index in the input of the first sample of the first block
+    """
+
+    SINGLE = 8.0  # an up-chirp's answer below this is not looked into
+    UNLIKE = 8.0  # answers that differ by more than this factor are not of one burst
+
+    def __init__(self, numerology: Numerology, oversampling: Fraction, max_cfo_hz: float, threshold: float, first: int):
+        chirp_length = CHIRP_SYMBOLS * numerology.symbol_length
+        self._to_input = float(oversampling / SEARCH_RATE)
+        self._chirp = int(chirp_length * SEARCH_RATE)
+        self._rate_hz = numerology.rate * float(SEARCH_RATE)
+        self._slope = numerology.active * numerology.carrier_spacing * self._rate_hz / self._chirp  # Hz per second
+        self._reach = int(np.ceil(max_cfo_hz / self._slope * self._rate_hz)) + 1  # shift by the largest offset
+        self._threshold = threshold
+        blocks_lost = -(-chirp_length // numerology.fft)
+        self.block = int(BLOCK * numerology.fft * oversampling)
+        self.hop = int((BLOCK - blocks_lost) * numerology.fft * oversampling)
+        self._size = int(BLOCK * numerology.fft * SEARCH_RATE)
+        self._keep = int((BLOCK - blocks_lost) * numerology.fft * SEARCH_RATE)
+        self._bank, self._band = self._filters(numerology)
+        self._up = self._down = np.zeros(0)
+        self._base = 0  # search index of the first kept answer
+        self._next = 0  # search index from which on nothing has been decided yet
+        self._first = first
+
+    def _filters(self, numerology: Numerology) -> tuple[np.ndarray, float]:
+        """Spectra [3, size]: both matched filters (unit energy) and the band; and the band's share of the rate."""
+        bank = np.zeros((3, self._size), complex)
+        for row, sign in enumerate((1, -1)):
+            template = chirp(numerology, SEARCH_RATE, sign)
+            bank[row] = np.conj(np.fft.fft(template / np.linalg.norm(template), self._size))
+        frequency = np.abs(np.fft.fftfreq(self._size, 1 / self._rate_hz))
+        bank[2] = frequency <= numerology.occupied_bandwidth / 2
+        return bank, float(bank[2].real.mean())
+
+    @property
+    def position(self) -> int:
+        """Input index before which no further detection will start."""
+        return int((self._next - self._reach) * self._to_input) + self._first
+
+    def step(self, samples: np.ndarray) -> list[Detection]:
+        """Take the next block [block], already overlapping the one before; return what it settles."""
+        up, down = self._answers(samples)
+        drop = min(self._next - self._base, len(self._up))
+        self._up = np.concatenate([self._up[drop:], up])
+        self._down = np.concatenate([self._down[drop:], down])
+        self._base += drop
+        return self._decide()
+
+    def _answers(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        spectrum = np.fft.fft(samples)
+        half = self._size // 2
+        spectrum = np.concatenate([spectrum[:half], spectrum[-half:]]) * (self._size / len(samples))
+        power = np.fft.ifft(self._bank * spectrum, axis=1)
+        power = power.real**2 + power.imag**2
+        energy = np.concatenate([[0.0], np.cumsum(power[2])])
+        window = energy[self._chirp : self._chirp + self._keep] - energy[: self._keep]
+        noise = window / (self._band * self._chirp)
+        noise = np.maximum(noise, 1e-10 * energy[-1] / self._size + 1e-30)  # silence beside a burst is not a signal
+        return power[0, : self._keep] / noise, power[1, : self._keep] / noise
+
+    def _decide(self) -> list[Detection]:
+        """Settle every place whose whole neighbourhood has been seen."""
+        found = []
+        ready = len(self._up) - self._chirp - 6 * self._reach - 1
+        begin = self._next - self._base
+        candidates = np.flatnonzero(self._up > self.SINGLE)
+        for n in candidates[candidates < ready]:
+            if n < begin or self._pair(n)[0] < self._threshold:
+                continue
+            near = candidates[(candidates >= n) & (candidates <= n + 4 * self._reach)]
+            score, up, down = max((*self._pair(m),) for m in near)
+            cfo = self._slope * (down - up - self._chirp) / (2 * self._rate_hz)
+            start = (up + down - self._chirp) / 2
+            found.append(Detection(round((self._base + start) * self._to_input) + self._first, cfo, score))
+            begin = int(start) + self._chirp + self._reach
+        self._next = self._base + max(begin, ready)
+        return found
+
+    def _pair(self, n: int) -> tuple[float, int, int]:
+        """The up-chirp's answer at n with the best down-chirp's that may belong to it: (sum, n, its place).
+
+        The sum is 0 for an unlike pair: a burst that was cut off before its down-chirp is none.
+        """
+        low = max(n + self._chirp - 2 * self._reach, 0)
+        m = low + int(np.argmax(self._down[low : n + self._chirp + 2 * self._reach + 1]))
+        up, down = self._up[n], self._down[m]
+        return (up + down if max(up, down) < self.UNLIKE * min(up, down) else 0.0), int(n), m
