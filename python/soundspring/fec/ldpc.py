@@ -124,7 +124,7 @@ class LdpcCode:
             blocks, self._index, rows.starts, rows.columns, rows.shifts, rows.extension, sizes,
             int(iterations), *result,
         )
-        return DecodeResult(*(part.reshape(*shape, *part.shape[1:]) for part in result))
+        return DecodeResult(*(part.reshape((*shape, *part.shape[1:])) for part in result))
 
 
 class _Rows(NamedTuple):
