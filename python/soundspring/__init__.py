@@ -11,7 +11,19 @@ from importlib import import_module
 __version__ = "0.1.0.0"
 
 # public name -> the module that has it: the GNU Radio blocks, one file each
-_HOME: dict[str, str] = {}
+_HOME: dict[str, str] = {
+    name: f".blocks.{name}"
+    for name in (
+        "burst_modulator",
+        "burst_receiver",
+        "channel_model",
+        "ldpc_decoder",
+        "ldpc_encoder",
+        "packet_loss",
+        "qam_mapper",
+        "soft_demapper",
+    )
+}
 
 __all__ = ["__version__", *_HOME]
 
