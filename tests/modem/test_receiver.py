@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import time
+
 import numpy as np
 import pytest
-from modem_air import NUMEROLOGY, calibration, make_burst, noise, offset, padded, receiver
+from modem_air import CODE_BITS, NUMEROLOGY, calibration, encode_header, make_burst, noise, offset, padded, receiver
 from scipy.signal import resample, resample_poly
-from soundspring.modem import BurstModulator, BurstReceiver
+from soundspring.modem import BurstModulator, BurstReceiver, Numerology, demap, map_bits
 
 
 def run(samples, **options):
@@ -94,6 +96,70 @@ def test_phase_noise_is_followed():
     bursts, _ = run(air + noise(rng, len(air), 25), payload=48 * 60)
     assert np.mean(np.abs(bursts[0].symbols - symbols) ** 2) < 2 * 10**-2.5
     assert abs(calibration(bursts[0], symbols) - 1) < 0.3
+
+
+def test_slow_fading_within_a_burst_is_followed():
+    """Walking pace and more: two paths that beat at 40 Hz during a burst of 17 ms."""
+    rng = np.random.default_rng(5)
+    samples, symbols = make_burst(rng, 3, payload=9600)
+    t = np.arange(len(samples)) / 2e6
+    gain = 0.8 + 0.5 * np.exp(2j * np.pi * (40 * t + 0.3))
+    air = padded(samples * gain, 500, 500)
+    bursts, _ = run(air + noise(rng, len(air), 25), payload=9600)
+    assert [b.header for b in bursts] == [3]
+    assert abs(calibration(bursts[0], symbols) - 1) < 0.15
+
+
+def test_llrs_are_calibrated_over_a_faded_channel():
+    """16-QAM over three paths: bits with an LLR near x are ones with probability 1 / (1 + exp(-x))."""
+    rng = np.random.default_rng(12)
+    sent, llrs = [], []
+    for value in range(12):
+        bits = rng.integers(0, 2, 4 * 2400).astype(np.uint8)
+        samples = BurstModulator(NUMEROLOGY, CODE_BITS, 2).modulate(encode_header(value), map_bits(bits, 4))
+        air = offset(np.convolve(padded(samples, 900, 900), [0.7, *[0] * 9, 0.6j, *[0] * 8, -0.4]), 2e4, rng)
+        burst = run(air + noise(rng, len(air), 11), payload=2400)[0][0]
+        sent.append(bits)
+        llrs.append(demap(burst.symbols, burst.noise_var, 4, "exact"))
+    sent, llrs = np.concatenate(sent), np.concatenate(llrs)
+    for x in (-3.0, -1.5, 1.5, 3.0):
+        near = np.abs(llrs - x) < 0.25
+        assert near.sum() > 500 and abs(sent[near].mean() - 1 / (1 + np.exp(-x))) < 0.035
+
+
+@pytest.mark.parametrize("gain", [1e-5, 16, 1e4])
+def test_the_scale_of_the_input_does_not_matter(gain):
+    rng = np.random.default_rng(13)
+    air, symbols = send(rng, 8, 20, 5e4)
+    (reference,), (scaled,) = run(air)[0], run(air * np.float32(gain))[0]
+    assert np.allclose(scaled.symbols, reference.symbols, atol=1e-3)
+    assert np.allclose(scaled.noise_var, reference.noise_var, rtol=1e-3)
+
+
+def test_a_burst_without_noise_stays_finite():
+    rng = np.random.default_rng(14)
+    samples, symbols = make_burst(rng, 8)
+    (burst,), _ = run(padded(samples, 700, 700))
+    assert np.max(np.abs(burst.symbols - symbols)) < 1e-2
+    assert np.all(np.isfinite(burst.noise_var)) and np.all(burst.noise_var > 0)
+
+
+def test_bursts_come_within_the_stated_latency():
+    rng = np.random.default_rng(15)
+    air, _ = send(rng, 8, 15)
+    air = np.concatenate([air, noise(rng, 40_000, 15)])
+    rx = receiver()
+    end = 1000 + BurstModulator(NUMEROLOGY, CODE_BITS, 2).samples_per_burst(720)
+    assert [b.header for b in rx.push(air[: end + rx.latency])] == [8]
+
+
+def test_searching_takes_less_than_half_a_core_at_1_ms_per_s():
+    rng = np.random.default_rng(16)
+    air, rx = noise(rng, 1_000_000, 0), receiver()
+    rx.push(air[:100_000])
+    begin = time.process_time()
+    rx.push(air)
+    assert time.process_time() - begin < 0.5 * len(air) / 2e6
 
 
 def same(a, b):
@@ -247,8 +313,6 @@ def test_wrong_arguments_are_named(options, name):
 
 def test_other_numerologies():
     """A wider DFT, another prefix, other pilots and rate, a receiver from the same two numbers."""
-    from soundspring.modem import Numerology
-
     rng = np.random.default_rng(3)
     for numerology in (Numerology(128, 24, 88, 8, 2e6), Numerology(32, 8, 20, 4, 250e3)):
         modulator = BurstModulator(numerology, 30, 2)

@@ -44,8 +44,8 @@ class WrongModel(PacketError):
 
 def model_id(sha256: str, bits: int) -> int:
     """The leading `bits` (6 in a burst, 16 in a packet) of the weights' SHA-256, given in hex."""
-    if len(sha256) * 4 < bits:
-        raise ValueError(f"sha256: must have at least {bits} bits in hex; got {sha256!r}")
+    if len(sha256) * 4 < bits or not set(sha256) <= set("0123456789abcdefABCDEF"):
+        raise ValueError(f"sha256: must be hexadecimal with at least {bits} bits; got {sha256!r}")
     return int(sha256, 16) >> (len(sha256) * 4 - bits)
 
 
@@ -79,8 +79,8 @@ class Packet:
 
 
 def payload_bytes(bits: np.ndarray) -> bytes:
-    """uint8 bits [n] to bytes, padded with zeros; zero bytes at the end are left out, since they carry nothing."""
-    return np.packbits(np.asarray(bits, np.uint8)).tobytes().rstrip(b"\0")
+    """uint8 bits [n] to bytes, padded with zeros, which a group's payload may end in or not."""
+    return np.packbits(np.asarray(bits, np.uint8)).tobytes()
 
 
 def parse(data: bytes, model: int | None = None) -> Packet:

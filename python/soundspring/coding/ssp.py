@@ -117,9 +117,11 @@ def _parse_header(data: bytes, start: int) -> tuple[int, SspMeta, int] | None:
     if zlib.crc32(data[start:end - 4]) != int.from_bytes(data[end - 4:end], "big"):
         return None
     try:
-        return kind, SspMeta(**json.loads(data[start + _HEAD.size:end - 4])), end - start
+        meta = SspMeta(**json.loads(data[start + _HEAD.size:end - 4]))
+        model_id(meta.model, 16)
     except (ValueError, TypeError) as error:
         raise SspError(f"header intact but not understood ({error}); use a newer release") from error
+    return kind, meta, end - start
 
 
 def _find_header(data: bytes) -> SspMeta:

@@ -19,7 +19,7 @@ from .crc import POLYNOMIALS, crc, to_bits, to_int
 from .range_coder import Decoder, Encoder
 
 TOKEN_BITS = 10
-FORM_WEIGHT = 64  # of 64 payloads of one layer count, this PMF expects one to be coded with the static table
+FORM_WEIGHT = 64  # one payload in so many is expected to be coded with the static table; far fewer are
 SCHEDULE_5 = ((2,), (0, 4), (1, 3))  # the middle frame first, then what it helps on both sides
 
 
@@ -157,9 +157,12 @@ def decode_group(source: PmfSource, bits: np.ndarray, tokens: np.ndarray, visibl
 
 
 def _form_cumulative(group: Group) -> np.ndarray:
-    """Cumulative PMF of the form symbol 2 n + fallback (just `fallback` where the layer count is fixed)."""
-    counts = group.size + 1 if group.elastic else 1
-    return _cumulative(np.tile([FORM_WEIGHT - 1, 1], counts))
+    """Cumulative PMF of the form symbol 2 n + fallback (only `fallback` where the layer count is fixed)."""
+    if not group.elastic:
+        return _cumulative(np.array([FORM_WEIGHT - 1, 1]))
+    weights = np.tile([FORM_WEIGHT - 1, 1], group.size + 1)
+    weights[-2:] *= group.size  # all layers fit half of the time, any smaller number is equally likely
+    return _cumulative(weights)
 
 
 def _frequencies(logits: np.ndarray) -> np.ndarray:
@@ -306,7 +309,10 @@ class _Job:
             if best is not None:
                 return best
         # Frames coded later know more than in the guess, so one layer more may fit after all.
-        while n < len(costs) and not best[2] and best[0].bits_if_finished() + 0.97 * costs[n] <= room:
+        while n < len(costs) and not best[2]:
+            gain = best[3] / sum(costs[:n]) if n else 1.0
+            if best[0].bits_if_finished() + gain * costs[n] > room + 3:  # the end may turn out short by luck
+                break
             n += 1
             more = self.encode(n, room)
             if more is None or more[2]:

@@ -91,8 +91,9 @@ class LdpcCode:
         flat = codeword.reshape(batch, rows.n_columns * self.lifting_size)
         flat[:, : self.k] = bits.reshape(batch, self.k)
         min_sum.encode(
-            codeword, rows.starts, rows.columns, rows.shifts, INFO_COLUMNS[self.base_graph], rows.core_shift
-        )
+            codeword, rows.starts, rows.columns, rows.shifts, rows.extension, INFO_COLUMNS[self.base_graph],
+            rows.core_shift,
+        )  # fmt: skip
         return flat[:, self._index].reshape(*bits.shape[:-1], self.e)
 
     def decode(self, llr: np.ndarray, iterations: int = 20) -> DecodeResult:
@@ -123,8 +124,8 @@ class LdpcCode:
         min_sum.decode(
             blocks, self._index, rows.starts, rows.columns, rows.shifts, rows.extension, sizes,
             int(iterations), *result,
-        )
-        return DecodeResult(*(part.reshape((*shape, *part.shape[1:])) for part in result))
+        )  # fmt: skip
+        return DecodeResult(*(part.reshape(shape + part.shape[1:]) for part in result))
 
 
 class _Rows(NamedTuple):

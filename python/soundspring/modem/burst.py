@@ -7,6 +7,7 @@
 Why chirps: a carrier offset merely moves the answer of a chirp's matched filter in time, up-chirp and down-chirp in
 opposite directions. So two filters find a burst at any offset, with all of the preamble's energy, and the distance of
 their answers is the offset. Chirps also have a constant envelope, and a tone or a DC offset does not look like one.
+Four symbol lengths each, because then the search still finds a burst at an Es/N0 of -8 dB, below any header in use.
 """
 
 from fractions import Fraction

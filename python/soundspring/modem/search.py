@@ -28,7 +28,8 @@ class ChirpSearch:
     Each filter's answer is divided by the power in the band during the chirp, so in noise of any level it is
     exponential with mean 1, and for a clean burst it is the time-bandwidth product of the chirp (260). A burst is
     where an up-chirp's and a down-chirp's answers, as far apart as an allowed carrier offset puts them, are of like
-    size and add up to the threshold. In noise a sum above 30 occurs about once in ten minutes at 1 MS/s; the header's check sorts it out.
+    size and add up to the threshold. In noise at 1 MS/s a sum above 20 occurs 5 times a second, above 24 once in 20
+    seconds, and every step of 1 makes it 3 times rarer; the check of the header sorts such places out.
 
     Args:
         numerology, oversampling: of the input
