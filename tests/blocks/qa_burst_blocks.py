@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pmt
 import pytest
-from conftest import DONE, pdu, stored, wait_for
+from flowgraphs import pdu, post, stored, wait_for
 from gnuradio import blocks, gr
 from soundspring.blocks.burst_modulator import burst_modulator
 from soundspring.blocks.burst_receiver import burst_receiver
@@ -36,13 +36,6 @@ def packets(count):
 def messages(count, first=0):
     return [pdu(symbols, sequence=first + i, group=g) for i, groups in enumerate(packets(count))
             for g, symbols in enumerate(groups)]
-
-
-def post(block, messages, done=True):
-    for message in messages:
-        block.to_basic_block()._post(pmt.intern("pdus"), message)
-    if done:
-        block.to_basic_block()._post(pmt.intern("system"), DONE)
 
 
 def samples_of(block, messages):

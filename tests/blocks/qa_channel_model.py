@@ -3,10 +3,11 @@
 
 import numpy as np
 import pytest
-from conftest import pdu  # noqa: F401  (skips these tests where GNU Radio is missing)
-from gnuradio import blocks, gr
-from soundspring.blocks.channel_model import channel_model
-from soundspring.channel import make_channel
+
+pytest.importorskip("gnuradio.gr")
+from gnuradio import blocks, gr  # noqa: E402
+from soundspring.blocks.channel_model import channel_model  # noqa: E402
+from soundspring.channel import make_channel  # noqa: E402
 
 RATE = 2e6
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pmt
 import pytest
-from conftest import pdu
+from flowgraphs import pdu, through
 from soundspring.blocks.ldpc_decoder import ldpc_decoder
 from soundspring.blocks.ldpc_encoder import ldpc_encoder
 from soundspring.blocks.packet_loss import packet_loss
@@ -45,7 +45,7 @@ MALFORMED = [
     ],
     ids=["ldpc_encoder", "ldpc_decoder", "qam_mapper", "soft_demapper"],
 )
-def test_what_is_malformed_is_counted_and_dropped_and_the_flowgraph_goes_on(through, make, good, length):
+def test_what_is_malformed_is_counted_and_dropped_and_the_flowgraph_goes_on(make, good, length):
     block = make()
     wrong_length = pdu(np.zeros(481, good.dtype)) if length > 10 else pdu(np.zeros(3, U8))
     results = through(block, [*MALFORMED, wrong_length, pdu(good, note="kept")])
@@ -53,21 +53,21 @@ def test_what_is_malformed_is_counted_and_dropped_and_the_flowgraph_goes_on(thro
     assert [(meta["note"], data.size) for meta, data in results] == [("kept", length)]
 
 
-def test_a_like_reason_is_logged_once(through, capfd):
+def test_a_like_reason_is_logged_once(capfd):
     block = ldpc_encoder(144, 480)
     through(block, [pdu(np.zeros(n, U8)) for n in range(200, 250)] + [pmt.intern("x")] * 5)
     assert block.dropped == 55
     assert capfd.readouterr().out.count("dropped:") == 2
 
 
-def test_ldpc_encoder_is_the_function(through):
+def test_ldpc_encoder_is_the_function():
     bits = bits_of(144)
     ((meta, code),) = through(ldpc_encoder(144, 480, 2), [pdu(bits, sequence=7)])
     assert meta == {"sequence": 7}
     assert np.array_equal(code, LdpcCode(144, 480, 2).encode(bits ^ whitening(144)))
 
 
-def test_ldpc_without_whitening_and_with_crc(through):
+def test_ldpc_without_whitening_and_with_crc():
     bits = bits_of(120)
     ((_, code),) = through(ldpc_encoder(144, 480, 1, "CRC24A", whiten=False), [pdu(bits)])
     assert np.array_equal(code, LdpcCode(144, 480).encode(crc.attach(bits, "CRC24A")))
@@ -76,7 +76,7 @@ def test_ldpc_without_whitening_and_with_crc(through):
     assert meta["ok"] is True and np.array_equal(back, bits) and (decoder.decoded, decoder.failed) == (1, 0)
 
 
-def test_a_short_packet_is_filled_with_zeros(through):
+def test_a_short_packet_is_filled_with_zeros():
     bits = bits_of(100)
     ((_, code),) = through(ldpc_encoder(144, 480), [pdu(bits)])
     ((_, back),) = through(ldpc_decoder(144, 480), [pdu((4.0 * code - 2).astype(F32))])
@@ -84,14 +84,14 @@ def test_a_short_packet_is_filled_with_zeros(through):
 
 
 @pytest.mark.parametrize("drop_bad", [False, True])
-def test_a_block_of_noise_is_not_ok(through, drop_bad):
+def test_a_block_of_noise_is_not_ok(drop_bad):
     noise = np.random.default_rng(2).standard_normal(480).astype(F32)
     decoder = ldpc_decoder(144, 480, drop_bad=drop_bad)
     results = through(decoder, [pdu(noise)])
     assert decoder.failed == 1 and [meta["ok"] for meta, _ in results] == ([] if drop_bad else [False])
 
 
-def test_a_crc_catches_a_codeword_with_wrong_bits(through):
+def test_a_crc_catches_a_codeword_with_wrong_bits():
     wrong = bits_of(144)
     assert not crc.check(wrong, "CRC16")
     llr = (4.0 * LdpcCode(144, 480).encode(wrong) - 2).astype(F32)
@@ -99,7 +99,7 @@ def test_a_crc_catches_a_codeword_with_wrong_bits(through):
     assert meta["ok"] is False
 
 
-def test_the_group_chooses_code_and_constellation(through):
+def test_the_group_chooses_code_and_constellation():
     k, e, order = [144, 384], [480, 960], [2, 4]
     packets = [pdu(bits_of(144), group=0), pdu(bits_of(384), group=1), pdu(bits_of(144)), pdu(bits_of(144), group=2)]
     encoder = ldpc_encoder(k, e, order)
@@ -114,7 +114,7 @@ def test_the_group_chooses_code_and_constellation(through):
 
 
 @pytest.mark.parametrize("order", [1, 2, 4, 6, 8])
-def test_mapper_and_demapper_are_the_functions(through, order):
+def test_mapper_and_demapper_are_the_functions(order):
     bits = bits_of(48 * order)
     ((_, symbols),) = through(qam_mapper(order), [pdu(bits)])
     assert np.array_equal(symbols, map_bits(bits, order))
@@ -122,7 +122,7 @@ def test_mapper_and_demapper_are_the_functions(through, order):
     assert np.array_equal(llr, demap(symbols, 0.5, order)) and np.array_equal(llr > 0, bits)
 
 
-def test_demapper_takes_the_noise_from_the_dictionary(through):
+def test_demapper_takes_the_noise_from_the_dictionary():
     symbols = map_bits(bits_of(20), 2)
     each = np.linspace(0.1, 2, 10).astype(F32)
     each[3] = np.inf
@@ -136,7 +136,7 @@ def test_demapper_takes_the_noise_from_the_dictionary(through):
     assert np.array_equal(results[1][1], demap(symbols, each, 2, "exact")) and not results[1][1][6:8].any()
 
 
-def test_packet_loss_is_the_process(through):
+def test_packet_loss_is_the_process():
     block = packet_loss("gilbert:0.3,2", 5)
     passed = through(block, [pdu(np.array([i], F32), sequence=i) for i in range(200)])
     kept = np.flatnonzero(~parse_loss("gilbert:0.3,2", 5).step(200))
@@ -145,7 +145,7 @@ def test_packet_loss_is_the_process(through):
     assert np.array_equal([data[0] for _, data in passed], kept)
 
 
-def test_packet_loss_passes_any_vector_and_can_be_changed(through):
+def test_packet_loss_passes_any_vector_and_can_be_changed():
     vectors = [np.arange(3, dtype=kind) for kind in (U8, np.int16, np.int32, F32, np.float64, C32)]
     block = packet_loss("bernoulli:1")
     block.set_loss("none")

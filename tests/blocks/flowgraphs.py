@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the tests of blocks feed PDUs in and get them back."""
+"""How the tests of blocks feed PDUs in and get them back. Skips the tests where GNU Radio is missing."""
 
 import time
 
@@ -36,20 +36,22 @@ def wait_for(condition, seconds: float = 20) -> None:
 
 
 def stored(debug: blocks.message_debug) -> list[tuple[dict, np.ndarray]]:
+    """The PDUs that a message_debug got, opened."""
     return [opened(debug.get_message(i)) for i in range(debug.num_messages())]
 
 
-@pytest.fixture
-def through():
-    """A function that sends messages through a block with PDU ports and returns what comes out, opened."""
-
-    def run(block, messages):
-        top, debug = gr.top_block(), blocks.message_debug()
-        top.msg_connect((block, "pdus"), (debug, "store"))
-        for message in messages:
-            block.to_basic_block()._post(pmt.intern("pdus"), message)
+def post(block, messages: list[pmt.pmt_base], done: bool = True) -> None:
+    """Put messages into a block's queue and, where `done`, say that these were all."""
+    for message in messages:
+        block.to_basic_block()._post(pmt.intern("pdus"), message)
+    if done:
         block.to_basic_block()._post(pmt.intern("system"), DONE)
-        top.run()
-        return stored(debug)
 
-    return run
+
+def through(block, messages: list[pmt.pmt_base]) -> list[tuple[dict, np.ndarray]]:
+    """Send messages through a block with PDU ports; what comes out, opened."""
+    top, debug = gr.top_block(), blocks.message_debug()
+    top.msg_connect((block, "pdus"), (debug, "store"))
+    post(block, messages)
+    top.run()
+    return stored(debug)
