@@ -2,8 +2,14 @@
 """Which carriers an OFDM symbol has and how long it lasts."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+
+def _constant(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True)
@@ -49,25 +55,25 @@ class Numerology:
         """Number of active carriers, data and pilots."""
         return self.data_carriers + self.pilots
 
-    @property
+    @cached_property
     def carriers(self) -> np.ndarray:
         """Indices of the active carriers, int [active], rising, without 0."""
         half = self.active // 2
-        return np.concatenate([np.arange(-half, 0), np.arange(1, half + 1)])
+        return _constant(np.concatenate([np.arange(-half, 0), np.arange(1, half + 1)]))
 
-    @property
+    @cached_property
     def pilot_carriers(self) -> np.ndarray:
         """Indices of the pilots, int [pilots], rising: odd multiples of one step."""
         half = self.active // 2
         step = -(-half // self.pilots)
         if step * (self.pilots - 1) > half:
             step -= 1
-        return step * np.arange(1 - self.pilots, self.pilots, 2)
+        return _constant(step * np.arange(1 - self.pilots, self.pilots, 2))
 
-    @property
+    @cached_property
     def pilot_mask(self) -> np.ndarray:
         """Which of `carriers` are pilots, bool [active]."""
-        return np.isin(self.carriers, self.pilot_carriers)
+        return _constant(np.isin(self.carriers, self.pilot_carriers))
 
     @property
     def symbol_length(self) -> int:
