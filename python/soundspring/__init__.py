@@ -6,12 +6,24 @@ heavy: a block is imported when its name is first used (PEP 562), so that a mach
 can still use the rooms it has the means for.
 """
 
-from importlib import import_module
+from importlib import import_module as _import_module
 
 __version__ = "0.1.0.0"
 
 # public name -> the module that has it: the GNU Radio blocks, one file each
-_HOME: dict[str, str] = {}
+_HOME: dict[str, str] = {
+    name: f".blocks.{name}"
+    for name in (
+        "burst_modulator",
+        "burst_receiver",
+        "channel_model",
+        "ldpc_decoder",
+        "ldpc_encoder",
+        "packet_loss",
+        "qam_mapper",
+        "soft_demapper",
+    )
+}
 
 __all__ = ["__version__", *_HOME]
 
@@ -19,7 +31,7 @@ __all__ = ["__version__", *_HOME]
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name], __name__), name)
+    value = getattr(_import_module(_HOME[name], __name__), name)
     globals()[name] = value
     return value
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Symbols to samples: OFDM bursts with silence between them."""
+
+import time
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from ..burst_header import HeaderCode
+from ..coding.packet import BurstHeader
+from ..modem.burst import BurstModulator
+from ..modem.numerology import Numerology
+from ..profile import LinkProfile, load
+from .pdu import PduDoor, PduError, entry, integer
+
+SEQUENCES = 1 << 16
+QUEUE_LIMIT = 10_000  # bursts; a sender that far ahead of its radio will never be caught up with
+IDLE_S = 0.002
+TAG = pmt.intern("soundspring_burst")
+
+
+def numerology_of(profile: LinkProfile, rate: float | None) -> Numerology:
+    """The OFDM numerology of a profile, at its own rate or another. Raises ValueError where it has no radio part."""
+    if profile.phy is None:
+        raise ValueError(f"profile: {profile.name} has no radio part (phy)")
+    names = ("fft", "cp", "data_carriers", "pilots", "rate")
+    numerology = Numerology(**{name: getattr(profile.phy, name) for name in names})
+    return numerology if rate is None else replace(numerology, rate=rate)
+
+
+class burst_modulator(PduDoor, gr.sync_block):
+    """c32 PDUs of symbols in, a stream of bursts out, one a superframe, each with a header of its own.
+
+    Entries of a PDU's dictionary: `soundspring_sequence`, the superframe's number (0..65535; the header carries the
+    lowest 8 bits), and `soundspring_group`, the packet's place in the burst. The burst is made when all its packets
+    are there; one whose packets are still missing when a later burst is complete is dropped. A PDU without a group
+    is the whole payload. PDUs wait in a queue until the stream gets to them.
+
+    The first sample of a burst has the tag `soundspring_burst` with the burst's length.
+
+    Args:
+        profile: name of a link profile with a radio part, or a YAML file.
+        model: first 6 bits of the weights' SHA-256, for the header.
+        oversampling: samples are made at this multiple of the critical rate.
+        rate: critical rate in samples per second; None for the profile's.
+        period_s: from the start of a burst to the start of the next; the rest is silence. None: the superframe's
+            duration, which is real time.
+        idle: send silence while no burst waits, as a radio needs; without it the stream pauses.
+
+    Attributes:
+        bursts: bursts sent; samples_per_burst, samples_per_period: their length in samples.
+
+    Raises:
+        ValueError: naming the parameter that is out of range.
+    """
+
+    def __init__(
+        self,
+        profile: str = "reference",
+        model: int = 0,
+        oversampling: int = 2,
+        rate: float | None = None,
+        period_s: float | None = None,
+        idle: bool = False,
+    ):
+        gr.sync_block.__init__(self, name="SoundSpring burst modulator", in_sig=None, out_sig=[np.complex64])
+        self._profile = load(profile)
+        numerology = numerology_of(self._profile, rate)
+        phy = self._profile.phy
+        self._modulator = BurstModulator(numerology, phy.header_code_bits, oversampling)
+        self._header_code = HeaderCode(phy.header_code_bits)
+        self._header_code.encode(BurstHeader(self._profile.id, model, 0))  # checks, and compiles before the start
+        self._model = model
+        self.samples_per_burst = self._modulator.samples_per_burst(phy.payload_symbols)
+        seconds = 1 / self._profile.superframes_per_second if period_s is None else period_s
+        self.samples_per_period = round(seconds * numerology.rate * oversampling)
+        if self.samples_per_period < self.samples_per_burst:
+            needed = self.samples_per_burst / (numerology.rate * oversampling)
+            raise ValueError(f"period_s: a burst takes {needed:g} s, so {seconds:g} s are too few")
+        self._idle = bool(idle)
+        self.bursts = 0
+        self._open: dict[int, dict[int, np.ndarray]] = {}  # packets of incomplete bursts, by sequence and group
+        self._queue: deque[tuple[int, np.ndarray]] = deque()
+        self._pending = np.zeros(0, np.complex64)
+        self.accept(np.complex64, self._collect)
+
+    def _collect(self, meta: pmt.pmt_base, symbols: np.ndarray) -> None:
+        """Take one packet's symbols; queue the burst that they complete."""
+        sequence = integer(meta, "sequence", SEQUENCES)
+        packets = self._profile.phy.packets
+        if entry(meta, "group") is None:
+            self._check_length(symbols, self._profile.phy.payload_symbols)
+            self._complete(sequence, symbols)
+            return
+        group = integer(meta, "group", len(packets))
+        self._check_length(symbols, packets[group].symbols)
+        parts = self._open.setdefault(sequence, {})
+        parts[group] = symbols
+        if len(parts) == len(packets):
+            self._complete(sequence, np.concatenate([parts[i] for i in range(len(packets))]))
+
+    @staticmethod
+    def _check_length(symbols: np.ndarray, wanted: int) -> None:
+        if symbols.size != wanted:
+            raise PduError(f"{symbols.size} symbols where the profile has {wanted}")
+        if not np.isfinite(symbols).all():
+            raise PduError("symbols that are not finite")
+
+    def _complete(self, sequence: int, payload: np.ndarray) -> None:
+        """Queue a burst. Packets come in order, so bursts that were begun before it will not be completed any more."""
+        for earlier in list(self._open):
+            parts = self._open.pop(earlier)
+            if earlier == sequence:
+                break
+            self.drop(f"burst {earlier} is missing packets, it has {len(parts)}")
+        if len(self._queue) >= QUEUE_LIMIT:
+            raise PduError(f"{QUEUE_LIMIT} bursts wait already: they come faster than the stream takes them")
+        self._queue.append((sequence, payload))
+
+    def work(self, input_items, output_items) -> int:
+        out = output_items[0]
+        made = 0
+        while made < len(out):
+            if not self._pending.size and not self._next(made):
+                break
+            count = min(len(out) - made, self._pending.size)
+            out[made : made + count] = self._pending[:count]
+            self._pending = self._pending[count:]
+            made += count
+        if not made:
+            time.sleep(IDLE_S)  # the scheduler would call again at once
+        return made
+
+    def _next(self, offset: int) -> bool:
+        """Prepare the samples of the next period, which go out from `offset` on; False if there are none."""
+        if self._queue:
+            sequence, payload = self._queue.popleft()
+            header = BurstHeader(self._profile.id, self._model, sequence % 256)
+            burst = self._modulator.modulate(self._header_code.encode(header), payload)
+            self._pending = np.zeros(self.samples_per_period, np.complex64)
+            self._pending[: burst.size] = burst
+            self.add_item_tag(0, self.nitems_written(0) + offset, TAG, pmt.from_long(burst.size))
+            self.bursts += 1
+        elif self._idle:
+            # A short piece, so that a burst that comes now need not wait for long.
+            self._pending = np.zeros(min(self.samples_per_burst, self.samples_per_period), np.complex64)
+        return bool(self._pending.size)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples to symbols: finds bursts and equalises them."""
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from ..burst_header import HeaderCode
+from ..coding.packet import BurstHeader, PacketError
+from ..modem.receiver import Burst, BurstReceiver
+from ..profile import load
+from .burst_modulator import numerology_of
+from .pdu import PORT, PduDoor, put_together, with_entry
+
+
+class burst_receiver(PduDoor, gr.sync_block):
+    """A complex stream in, c32 PDUs of equalised symbols out: one for each packet of each burst that is received.
+
+    Entries of the dictionary: `soundspring_group` (the packet's place in the burst), `soundspring_sequence` (of the
+    header: modulo 256), `soundspring_profile`, `soundspring_model`; `soundspring_noise_var` (f32 vector, one for each
+    symbol: what the soft demapper needs), `soundspring_snr_db` (mean Es/N0 per active carrier), `soundspring_evm`,
+    `soundspring_cfo_hz`, `soundspring_clock_ppm` and `soundspring_start` (number of the sample where it begins).
+
+    A burst comes out at most `latency` samples after its end; a stream that ends must end with that much silence.
+
+    Args:
+        profile: name of a link profile with a radio part, or a YAML file; bursts of others are dropped.
+        model: first 6 bits of the weights' SHA-256, other bursts are dropped; None takes all.
+        oversampling: sample rate of the stream over the critical rate, at least 1.5.
+        rate: critical rate in samples per second; None for the profile's.
+        threshold: of the search for the preamble; lower finds more, wrongly at last.
+        max_cfo_hz: largest carrier offset; None for 0.15 of the critical rate.
+
+    Attributes:
+        bursts: bursts received with a good header; dropped: those without.
+        detections: preambles found. latency: in samples.
+
+    Raises:
+        ValueError: naming the parameter that is out of range.
+    """
+
+    def __init__(
+        self,
+        profile: str = "reference",
+        model: int | None = None,
+        oversampling: float = 2,
+        rate: float | None = None,
+        threshold: float = 30.0,
+        max_cfo_hz: float | None = None,
+    ):
+        gr.sync_block.__init__(self, name="SoundSpring burst receiver", in_sig=[np.complex64], out_sig=None)
+        self._profile = load(profile)
+        numerology = numerology_of(self._profile, rate)
+        phy = self._profile.phy
+        self._header_code = HeaderCode(phy.header_code_bits)
+        self._model = model
+        self._receiver = BurstReceiver(
+            numerology,
+            phy.header_code_bits,
+            self._decode_header,
+            lambda header: phy.payload_symbols,
+            oversampling,
+            threshold,
+            max_cfo_hz,
+        )
+        self._ends = np.cumsum([packet.symbols for packet in phy.packets])
+        self.latency = self._receiver.latency
+        self.bursts = 0
+        self.message_port_register_out(PORT)
+        self.init_drops()
+        self._decode_header(np.zeros(phy.header_code_bits, np.float32), quiet=True)  # compiles before the start
+
+    @property
+    def detections(self) -> int:
+        return self._receiver.detections
+
+    def _decode_header(self, llr: np.ndarray, quiet: bool = False) -> BurstHeader | None:
+        try:
+            header = self._header_code.decode(llr, self._model)
+            if header.profile != self._profile.id:
+                raise PacketError(f"burst of profile {header.profile}, expected is {self._profile.id}")
+            return header
+        except PacketError as error:
+            if not quiet:
+                self.drop(str(error))
+            return None
+
+    def work(self, input_items, output_items) -> int:
+        samples = input_items[0]
+        for burst in self._receiver.push(samples.copy()):  # it keeps them, and the buffer is not ours
+            if burst.header is not None:
+                self._publish(burst)
+        return len(samples)
+
+    def _publish(self, burst: Burst) -> None:
+        self.bursts += 1
+        meta = pmt.make_dict()
+        for name in ("sequence", "profile", "model"):
+            meta = with_entry(meta, name, int(getattr(burst.header, name)))
+        for name in ("snr_db", "evm", "cfo_hz", "clock_ppm"):
+            meta = with_entry(meta, name, float(getattr(burst, name)))
+        meta = with_entry(meta, "start", int(burst.start_sample))
+        for group, (first, last) in enumerate(zip([0, *self._ends[:-1]], self._ends, strict=True)):
+            own = with_entry(with_entry(meta, "group", group), "noise_var", burst.noise_var[first:last].copy())
+            self.message_port_pub(PORT, put_together(own, burst.symbols[first:last].copy()))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples to samples through a simulated radio channel."""
+
+import numpy as np
+from gnuradio import gr
+
+from ..channel import make_channel
+from ..channel.awgn import Awgn, noise_variance
+
+
+class channel_model(gr.basic_block):
+    """A complex stream through fading, clock error, carrier offset, phase noise and noise, in this order.
+
+    It is `channel.make_channel`, so the k-th sample of the stream meets the same noise and the same fading as in the
+    plain function with the same seed. Fading and clock error delay the stream by some samples; what still is inside
+    when the stream ends is lost, so end it with silence.
+
+    Args:
+        channel: "none", "awgn", "rayleigh", "rician", "tdl-a" or "tdl-c" (TR 38.901).
+        rate: samples per second.
+        snr_db: mean Es/N0 per active carrier; None for no noise.
+        oversampling: `rate` over the critical rate of the signal.
+        doppler_hz, k_factor_db, delay_spread_s: of the fading.
+        cfo_hz, clock_ppm, linewidth_hz: of the radios; 0 for none.
+        seed: of everything random.
+
+    Raises:
+        ValueError: naming the parameter that is out of range.
+    """
+
+    def __init__(
+        self,
+        channel: str = "awgn",
+        rate: float = 2e6,
+        snr_db: float | None = 12.0,
+        oversampling: float = 2.0,
+        doppler_hz: float = 10.0,
+        k_factor_db: float = 10.0,
+        delay_spread_s: float = 100e-9,
+        cfo_hz: float = 0.0,
+        clock_ppm: float = 0.0,
+        linewidth_hz: float = 0.0,
+        seed: int = 0,
+    ):
+        gr.basic_block.__init__(self, name="SoundSpring channel", in_sig=[np.complex64], out_sig=[np.complex64])
+        self._oversampling = oversampling
+        self._chain = make_channel(
+            channel,
+            rate=rate,
+            snr_db=snr_db,
+            oversampling=oversampling,
+            doppler_hz=doppler_hz,
+            k_factor_db=k_factor_db,
+            delay_spread_s=delay_spread_s,
+            cfo_hz=cfo_hz,
+            clock_ppm=clock_ppm,
+            linewidth_hz=linewidth_hz,
+            seed=seed,
+        )
+        self._pending = np.zeros(0, np.complex64)
+
+    def set_snr_db(self, snr_db: float) -> None:
+        """Change the level of the noise; ValueError if the channel was made without noise."""
+        noise = [part for part in self._chain.channels if isinstance(part, Awgn)]
+        if not noise:
+            raise ValueError("snr_db cannot be changed: the channel was made without noise")
+        noise[0].noise_var = noise_variance(snr_db, self._oversampling)
+
+    def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
+        """Some input, unless output is waiting: a clock error makes a little more or less of it."""
+        return [0 if self._pending.size else 1] * ninputs
+
+    def general_work(self, input_items, output_items) -> int:
+        """Everything there is goes in once the output of the last time is out."""
+        if not self._pending.size:
+            taken = min(len(input_items[0]), len(output_items[0]))
+            self._pending = self._chain.process(input_items[0][:taken])
+            self.consume(0, taken)
+        made = min(self._pending.size, len(output_items[0]))
+        output_items[0][:made] = self._pending[:made]
+        self._pending = self._pending[made:]
+        return made

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PDUs for all blocks: taking them apart, putting them together, and what happens to those that are malformed.
+
+A PDU is a pair of a dictionary (or PMT_NIL) and a uniform vector. Own keys of the dictionary start with `soundspring_`;
+the entries of other blocks are passed on untouched.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+PORT = pmt.intern("pdus")
+PREFIX = "soundspring_"
+_IS_VECTOR = {np.uint8: pmt.is_u8vector, np.float32: pmt.is_f32vector, np.complex64: pmt.is_c32vector}
+_NAMES = {np.uint8: "u8", np.float32: "f32", np.complex64: "c32"}
+_REASONS_LOGGED = 20
+
+
+class PduError(ValueError):
+    """A PDU that cannot be used; the message says why."""
+
+
+def take_apart(message: pmt.pmt_base, dtype: type | None) -> tuple[pmt.pmt_base, np.ndarray | pmt.pmt_base]:
+    """The dictionary and the vector of a PDU; PduError if it is none.
+
+    Args:
+        message: anything a message port may get.
+        dtype: uint8, float32 or complex64, which the vector must have; None takes any uniform vector and leaves it
+            closed, a PMT.
+    """
+    if not pmt.is_pair(message) or not pmt.is_uniform_vector(pmt.cdr(message)):
+        raise PduError("not a PDU: a pair of a dictionary and a uniform vector is needed")
+    meta, vector = pmt.car(message), pmt.cdr(message)
+    if pmt.is_null(meta):
+        meta = pmt.make_dict()
+    if not pmt.is_dict(meta):
+        raise PduError("the first half of a PDU must be a dictionary or PMT_NIL")
+    if dtype is None:
+        return meta, vector
+    if not _IS_VECTOR[dtype](vector):
+        raise PduError(f"the second half of this PDU must be a {_NAMES[dtype]} vector")
+    return meta, np.array(pmt.to_python(vector), dtype)
+
+
+def put_together(meta: pmt.pmt_base, data: np.ndarray | pmt.pmt_base) -> pmt.pmt_base:
+    """The PDU of a dictionary and an array of uint8, float32 or complex64, or a vector that is a PMT already."""
+    return pmt.cons(meta, pmt.to_pmt(data) if isinstance(data, np.ndarray) else data)
+
+
+def with_entry(meta: pmt.pmt_base, name: str, value) -> pmt.pmt_base:
+    """`meta` with one of our entries set: a number, a string, a bool or an array of uint8, float32 or complex64."""
+    return pmt.dict_add(meta, pmt.intern(PREFIX + name), pmt.to_pmt(value))
+
+
+def entry(meta: pmt.pmt_base, name: str, default=None):
+    """The value of one of our entries as a Python object (vectors as arrays), or `default` where there is none."""
+    value = pmt.dict_ref(meta, pmt.intern(PREFIX + name), pmt.PMT_NIL)
+    return default if pmt.is_null(value) else pmt.to_python(value)
+
+
+def integer(meta: pmt.pmt_base, name: str, limit: int) -> int:
+    """One of our entries that must be there and be an integer from 0 to limit - 1; else PduError."""
+    value = entry(meta, name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
+        raise PduError(f"the entry {PREFIX}{name} must be an integer from 0 to {limit - 1}, not {value!r}")
+    return value
+
+
+def per_group(**parameters) -> list[dict]:
+    """Parameters of each layer group, from numbers that all groups share and sequences with one number a group.
+
+    Raises:
+        ValueError: two sequences of different lengths, or an empty one.
+    """
+    sequences = {name: list(value) for name, value in parameters.items() if isinstance(value, list | tuple)}
+    lengths = {name: len(values) for name, values in sequences.items()}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise ValueError(f"{', '.join(lengths)}: as many values are needed in each, one a group, not {lengths}")
+    count = next(iter(lengths.values()), 1)
+    return [{name: sequences[name][i] if name in sequences else parameters[name] for name in parameters}
+            for i in range(count)]
+
+
+def of_group(meta: pmt.pmt_base, choices: list):
+    """The one of `choices` for the PDU's entry `group`; where there is one only, that, whatever the group."""
+    return choices[0] if len(choices) == 1 else choices[integer(meta, "group", len(choices))]
+
+
+class PduDoor:
+    """Mix-in for blocks that get packets: hands the good ones to a function; logs once, counts and drops the others."""
+
+    def init_drops(self) -> None:
+        """Begin to count; `accept` does so too."""
+        self.dropped = 0  # what could not be used
+        self._reasons: set[str] = set()
+
+    def accept(self, dtype: type | None, handle: Callable[[pmt.pmt_base, np.ndarray], None]) -> None:
+        """Register the input port; `handle(meta, data)` gets each PDU and raises ValueError for one it cannot use."""
+        self.init_drops()
+        self._accepted, self._handle = dtype, handle
+        self.message_port_register_in(PORT)
+        self.set_msg_handler(PORT, self.receive)
+
+    def receive(self, message: pmt.pmt_base) -> None:
+        """Handler of the port: GNU Radio calls it by this name."""
+        try:
+            self._handle(*take_apart(message, self._accepted))
+        except ValueError as error:
+            self.drop(str(error))
+        except Exception as error:  # a fault of ours: an exception here would end the block's thread
+            self.drop(f"{type(error).__name__}: {error}")
+
+    def drop(self, reason: str) -> None:
+        """Count what is lost; log the reason unless one like it (numbers aside) was logged before."""
+        self.dropped += 1
+        kind = re.sub(r"\d+", "#", reason)
+        if kind not in self._reasons and len(self._reasons) < _REASONS_LOGGED:
+            self._reasons.add(kind)
+            self.logger.warn(f"dropped: {reason} (like cases are counted, not logged)")
+
+
+class PduBlock(PduDoor, gr.basic_block):
+    """A block with a PDU port in and one out: calls `process(meta, data)` and sends the (meta, data) pairs it returns.
+
+    Args:
+        name: of the block, for its log.
+        dtype: of the vectors it takes, as in `take_apart`.
+    """
+
+    def __init__(self, name: str, dtype: type | None):
+        gr.basic_block.__init__(self, name=name, in_sig=None, out_sig=None)
+        self.message_port_register_out(PORT)
+        self.accept(dtype, self._forward)
+
+    def _forward(self, meta: pmt.pmt_base, data: np.ndarray) -> None:
+        for out_meta, out in self.process(meta, data):
+            self.message_port_pub(PORT, put_together(out_meta, out))
+
+    def process(self, meta: pmt.pmt_base, data: np.ndarray) -> Iterable[tuple[pmt.pmt_base, np.ndarray]]:
+        """The PDUs that answer one PDU; ValueError, PduError among them, for one that cannot be used."""
+        raise NotImplementedError
