@@ -85,7 +85,7 @@ def quantise(codec, ema, z, layers, train):
     commit = (z - quantised).pow(2).mean()
     if train:
         rms = flat.pow(2).mean().sqrt()
-        codec.spread *= (rms / LATENT_RMS) ** 0.01
+        codec.spread = codec.spread * (rms / LATENT_RMS) ** 0.01
     return z + (quantised - z).detach(), commit
 
 

@@ -11,25 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from time import perf_counter
 
 import numpy as np
 
 from . import weights
+from .burst_header import HeaderCode
 from .coding import pmf
-from .coding.packet import (
-    BURST_BITS,
-    BurstHeader,
-    Packet,
-    PacketError,
-    model_id,
-    pack_burst_header,
-    parse_burst_header,
-    payload_bytes,
-)
+from .coding.packet import BurstHeader, Packet, PacketError, model_id, payload_bytes
 from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder
 from .fec.ldpc import LdpcCode
+from .fec.scramble import whitening
 from .modem.burst import BurstModulator
 from .modem.numerology import Numerology
 from .modem.qam import demap, map_bits
@@ -73,6 +66,16 @@ class Models:
         return self.lm.identity
 
 
+@lru_cache(maxsize=2)
+def _models_in(folder: str) -> Models:
+    return Models()
+
+
+def shared_models() -> Models:
+    """The installed models, one copy for all blocks of a process."""
+    return _models_in(str(weights.models_dir()))
+
+
 @dataclass(frozen=True)
 class Frame:
     """What the receiver recovered of one burst: its sequence number (unwrapped) and payload bits, None where lost."""
@@ -89,12 +92,12 @@ class FrameCoder:
         if profile.phy is None:
             raise ValueError(f"profile {profile.name!r} has no phy section: choose one with a radio, or channel none")
         self.profile, self.phy, self.model = profile, profile.phy, model_id(sha256, 6)
-        self.header_code = LdpcCode(BURST_BITS, self.phy.header_code_bits)
+        self.header_code = HeaderCode(self.phy.header_code_bits)
         self.codes = [LdpcCode(p.payload_bits, p.code_bits, p.bits_per_symbol) for p in self.phy.packets]
 
     def encode(self, sequence: int, payloads: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """uint8 payload bits (padded with zeros to their block) -> header code bits uint8 [H], symbols complex64 [n]."""
-        header = pack_burst_header(BurstHeader(self.profile.id, self.model, sequence % SEQUENCES))
+        header = BurstHeader(self.profile.id, self.model, sequence % SEQUENCES)
         symbols = []
         for bits, code, phy in zip(payloads, self.codes, self.phy.packets, strict=True):
             if len(bits) > code.k:
@@ -106,11 +109,8 @@ class FrameCoder:
 
     def decode_header(self, llr: np.ndarray) -> BurstHeader | None:
         """LLRs [H] -> the header, or None where it is damaged or foreign."""
-        result = self.header_code.decode(llr)
-        if not result.ok:
-            return None
         try:
-            header = parse_burst_header(result.bits, self.model)
+            header = self.header_code.decode(llr, self.model)
         except PacketError:
             return None
         return header if header.profile == self.profile.id else None
@@ -126,16 +126,14 @@ class FrameCoder:
         return out
 
 
-def whitening(n: int) -> np.ndarray:
-    """A fixed pseudo-random pattern [n]: keeps padding zeros from becoming the all-zero codeword."""
-    return np.random.Generator(np.random.PCG64(0x55)).integers(0, 2, n, np.uint8)
-
-
 class Unwrapper:
-    """Superframe numbers from 8-bit ones: the number nearest to what the arrival time says."""
+    """Superframe numbers from 8-bit ones: the number nearest to what the arrival time says.
 
-    def __init__(self, period: int):
-        self.period, self.origin = period, None
+    period: samples from burst to burst. origin: sample at which superframe 0 starts; None: the first burst tells.
+    """
+
+    def __init__(self, period: int, origin: int | None = None):
+        self.period, self.origin = period, origin
 
     def __call__(self, sequence: int, start_sample: int) -> int:
         if self.origin is None:
@@ -148,7 +146,7 @@ class Link:
     """One profile with its models; makes the stages of both ends."""
 
     def __init__(self, profile: LinkProfile, models: Models | None = None):
-        self.profile, self.models = profile, models or Models()
+        self.profile, self.models = profile, models or shared_models()
 
     @cached_property
     def plan(self) -> Plan:
@@ -301,7 +299,7 @@ def modulate(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -> 
 def demodulate(link: Link, samples: np.ndarray, chunk: int = 1 << 16) -> list[Frame]:
     """complex64 samples -> the frames found in them, in order of arrival."""
     coder = link.frame_coder()
-    receiver, unwrap, found = link.receiver(coder), Unwrapper(link.period), []
+    receiver, unwrap, found = link.receiver(coder), Unwrapper(link.period, 0), []
     bursts = [b for at in range(0, len(samples), chunk) for b in receiver.push(samples[at : at + chunk])]
     for burst in [*bursts, *receiver.flush()]:
         if burst.header is not None:

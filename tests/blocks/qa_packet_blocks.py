@@ -13,7 +13,7 @@ from soundspring.blocks.soft_demapper import soft_demapper
 from soundspring.channel.loss import parse_loss
 from soundspring.fec import crc
 from soundspring.fec.ldpc import LdpcCode
-from soundspring.link import whitening
+from soundspring.fec.scramble import whitening
 from soundspring.modem.qam import demap, map_bits
 
 U8, F32, C32 = np.uint8, np.float32, np.complex64

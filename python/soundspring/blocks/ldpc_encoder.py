@@ -7,7 +7,7 @@ import numpy as np
 
 from ..fec import crc as crc_of
 from ..fec.ldpc import LdpcCode
-from ..link import whitening
+from ..fec.scramble import whitening
 from .pdu import PduBlock, PduError, of_group, per_group
 
 NO_CRC = "none"
@@ -43,7 +43,7 @@ class ldpc_encoder(PduBlock):
         e: code bits of a block.
         bits_per_symbol: modulation order of the bit interleaver (TS 38.212 clause 5.4.2.2); 1 for none.
         crc: "none" or a CRC of TS 38.212 ("CRC16", "CRC24A", ...) that is attached to each block.
-        whiten: add the fixed pattern of `link.whitening`, so that zeros do not make the all-zero codeword.
+        whiten: add the fixed pattern of `fec.scramble.whitening`, so that zeros do not make the all-zero codeword.
 
     Raises:
         ValueError: naming the parameter that is out of range.
