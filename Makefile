@@ -65,8 +65,7 @@ system:
 	if ! command -v apt-get > /dev/null; then \
 		echo "Please install what Debian calls: $$missing"; exit 1; fi; \
 	echo "Installing Debian packages: $$missing"; \
-	export DEBIAN_FRONTEND=noninteractive; \
-	$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing > /dev/null
+	$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing > /dev/null
 
 $(STAMPS)/venv: | system
 	@echo 'Making the Python environment $(VENV)'

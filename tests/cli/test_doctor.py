@@ -13,6 +13,7 @@ from soundspring.cli import doctor, main
 def machine(tmp_path, monkeypatch):
     """A function that puts source files on the path of the doctor's probes: machine({"torch/__init__.py": "..."})."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # files are written anew within the second that .pyc files know
 
     def put(files):
         for name, text in files.items():
@@ -75,6 +76,7 @@ def test_module_missing_elsewhere_and_of_another_version(machine, tmp_path, monk
     assert "make install" in doctor.check_module().mend
     monkeypatch.undo()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path / "env"))
     copy = tmp_path / "env/lib/python3.11/site-packages/gnuradio/soundspring"
     copy.mkdir(parents=True)
