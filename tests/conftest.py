@@ -12,7 +12,6 @@ import pytest
 def write_tiny_models(folder):
     """models/codec and models/lm of the real structure, a few thousand random parameters each."""
     import torch
-
     from soundspring import weights
     from soundspring.codec.model import Codec, CodecConfig
     from soundspring.lm.model import LmConfig, MaskedLm
@@ -26,8 +25,13 @@ def write_tiny_models(folder):
     books = weights.load(folder / "codec", "codec")[0]["quantizer.codebooks"].float()
     lm = MaskedLm(LmConfig(latent=16, dim=32, blocks=2, heads=2, hidden=64, head_hidden=32, learned=3), books)
     histogram = torch.randint(1, 100, (24, 1024))
-    weights.save(folder / "lm", "lm", lm.to_dict(), lm.state_dict() | {"histogram": histogram},
-                 codec_sha256=weights.identity(config))
+    weights.save(
+        folder / "lm",
+        "lm",
+        lm.to_dict(),
+        lm.state_dict() | {"histogram": histogram},
+        codec_sha256=weights.identity(config),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +45,6 @@ def tiny_models_dir(tmp_path_factory):
 def tiny_models(tiny_models_dir, monkeypatch):
     """Models of random weights: right shapes, right mechanism, no quality."""
     import torch
-
     from soundspring.link import Models
 
     torch.set_num_threads(1)

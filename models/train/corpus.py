@@ -31,8 +31,15 @@ PACKAGES = (
 
 # Voices that training never hears. One actress reads both en and es.
 TEST = {
-    "asterisk-en", "asterisk-es", "asterisk-it", "tuxpaint-el", "tuxpaint-da",
-    "tuxpaint-lt", "fillets-nl-m", "hedgewars-British", "hedgewars-Surfer",
+    "asterisk-en",
+    "asterisk-es",
+    "asterisk-it",
+    "tuxpaint-el",
+    "tuxpaint-da",
+    "tuxpaint-lt",
+    "fillets-nl-m",
+    "hedgewars-British",
+    "hedgewars-Surfer",
 }
 VALID = {"asterisk-fr", "tuxpaint-be", "hedgewars-Russian", "fillets-cs-hs"}
 
@@ -76,7 +83,9 @@ def read(path):
     if path.suffix == ".g722":
         raw = subprocess.run(
             ["ffmpeg", "-v", "error", "-f", "g722", "-i", str(path), "-f", "s16le", "-ac", "1", "-ar", str(RATE), "-"],
-            capture_output=True, check=True).stdout
+            capture_output=True,
+            check=True,
+        ).stdout
         return np.frombuffer(raw, np.int16) / 32768.0
     x, rate = soundfile.read(path, always_2d=True)
     x = x.mean(axis=1)
@@ -110,8 +119,11 @@ def main():
     ap.add_argument("--jobs", type=int, default=2)
     args = ap.parse_args()
     download(args.work / "debs", args.work / "raw")
-    files = sorted(p for p in (args.work / "raw").rglob("*")
-                   if p.suffix in (".g722", ".ogg", ".wav") and p.is_file() and not p.is_symlink() and voice_of(p))
+    files = sorted(
+        p
+        for p in (args.work / "raw").rglob("*")
+        if p.suffix in (".g722", ".ogg", ".wav") and p.is_file() and not p.is_symlink() and voice_of(p)
+    )
     splits = {"train": [], "valid": [], "test": []}
     with ProcessPoolExecutor(args.jobs) as pool:
         for i, got in enumerate(pool.map(clip, files, chunksize=32)):

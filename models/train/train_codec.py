@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train the codec for a number of minutes; resumes from its own checkpoint.
 
-    python models/train/train_codec.py --corpus DIR --run models/train/runs/codec --minutes 60
+python models/train/train_codec.py --corpus DIR --run models/train/runs/codec --minutes 60
 """
 
 import argparse
@@ -149,8 +149,17 @@ class Trainer:
 
     def save(self):
         temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save({"codec": self.codec.state_dict(), "optimizer": self.optimizer.state_dict(), "count": self.ema.count,
-                    "sum": self.ema.sum, "step": self.step, "seconds": self.seconds}, temporary)
+        torch.save(
+            {
+                "codec": self.codec.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "count": self.ema.count,
+                "sum": self.ema.sum,
+                "step": self.step,
+                "seconds": self.seconds,
+            },
+            temporary,
+        )
         temporary.replace(self.checkpoint)
 
     def one_step(self, quantised):
@@ -199,8 +208,14 @@ class Trainer:
             if self.step == a.warm_steps:
                 self.start_quantiser()
             # Cosine over the whole budget, so that a run ends annealed.
-            progress = (self.seconds + elapsed) / (60 * a.total_minutes if a.total_minutes else self.seconds + 60 * a.minutes)
-            lr = a.lr * min(1.0, (self.step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+            progress = (self.seconds + elapsed) / (
+                60 * a.total_minutes if a.total_minutes else self.seconds + 60 * a.minutes
+            )
+            lr = (
+                a.lr
+                * min(1.0, (self.step + 1) / 200)
+                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+            )
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             for k, v in self.one_step(self.step >= a.warm_steps).items():
@@ -208,7 +223,10 @@ class Trainer:
             if self.step % 100 == 0:
                 speed = self.step * a.batch * a.segment / (self.seconds + elapsed)
                 terms = " ".join(f"{k} {v:.4f}" for k, v in mean.items())
-                print(f"step {self.step} {(self.seconds + elapsed) / 60:.1f} min lr {lr:.1e} {terms} ({speed:.0f} s/s)", flush=True)
+                print(
+                    f"step {self.step} {(self.seconds + elapsed) / 60:.1f} min lr {lr:.1e} {terms} ({speed:.0f} s/s)",
+                    flush=True,
+                )
             if time.time() - last_save > 180:
                 spent, self.seconds = self.seconds, self.seconds + elapsed
                 self.save()

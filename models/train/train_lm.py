@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train the masked language model on codec tokens for a number of minutes; resumes from its own checkpoint.
 
-    python models/train/train_lm.py --tokens DIR --codec CODEC --run models/train/runs/lm --minutes 60
+python models/train/train_lm.py --tokens DIR --codec CODEC --run models/train/runs/lm --minutes 60
 """
 
 import argparse
@@ -63,8 +63,11 @@ def evaluate(model, tokens, rng, batches=12):
             total.index_add_(0, layer, loss.double() / math.log(2))
             count.index_add_(0, layer, torch.ones_like(loss, dtype=torch.float64))
         bits = total / count
-        out[name] = {"0-2": round(float(bits[:3].mean()), 3), "3-11": round(float(bits[3:12].mean()), 3),
-                     "12-23": round(float(bits[12:].mean()), 3)}
+        out[name] = {
+            "0-2": round(float(bits[:3].mean()), 3),
+            "3-11": round(float(bits[3:12].mean()), 3),
+            "12-23": round(float(bits[12:].mean()), 3),
+        }
     return out
 
 
@@ -91,8 +94,11 @@ class Trainer:
         print("static histogram, bits per token:", np.round(bits, 2).tolist(), flush=True)
         decay = [p for p in self.model.parameters() if p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0}],
-                                           lr=args.lr, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0}],
+            lr=args.lr,
+            betas=(0.9, 0.98),
+        )
         self.step, self.seconds = 0, 0.0
         self.checkpoint = args.run / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -104,8 +110,15 @@ class Trainer:
 
     def save(self, seconds):
         temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step,
-                    "seconds": seconds}, temporary)
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "step": self.step,
+                "seconds": seconds,
+            },
+            temporary,
+        )
         temporary.replace(self.checkpoint)
 
     def one_step(self):
@@ -132,7 +145,9 @@ class Trainer:
             bits = self.one_step()
             mean = bits if mean is None else 0.99 * mean + 0.01 * bits
             if self.step % 200 == 0:
-                print(f"step {self.step} {(self.seconds + elapsed) / 60:.1f} min lr {lr:.1e} bits {mean:.3f}", flush=True)
+                print(
+                    f"step {self.step} {(self.seconds + elapsed) / 60:.1f} min lr {lr:.1e} bits {mean:.3f}", flush=True
+                )
             if time.time() - last_save > 180:
                 self.save(self.seconds + elapsed)
                 last_save = time.time()

@@ -166,7 +166,9 @@ class Link:
     @property
     def burst_samples(self) -> int:
         """Samples of one burst at the critical rate phy.rate: its channel uses, preamble and header included."""
-        return round(self.modulator().samples_per_burst(self.profile.phy.payload_symbols) / self.profile.phy.oversampling)
+        return round(
+            self.modulator().samples_per_burst(self.profile.phy.payload_symbols) / self.profile.phy.oversampling
+        )
 
     def codec_encoder(self):
         from .codec.api import Encoder
@@ -187,8 +189,9 @@ class Link:
     def concealer(self):
         from .lm.conceal import Concealer
 
-        return Concealer(self.models.lm.model, self.models.lm.codebooks, self.profile.layers,
-                         lookahead=self.profile.lookahead)
+        return Concealer(
+            self.models.lm.model, self.models.lm.codebooks, self.profile.layers, lookahead=self.profile.lookahead
+        )
 
     def frame_coder(self) -> FrameCoder:
         return FrameCoder(self.profile, self.models.sha256)
@@ -203,8 +206,13 @@ class Link:
 
     def receiver(self, coder: FrameCoder) -> BurstReceiver:
         phy = self.profile.phy
-        return BurstReceiver(self.numerology, phy.header_code_bits, coder.decode_header,
-                             lambda header: phy.payload_symbols, phy.oversampling)
+        return BurstReceiver(
+            self.numerology,
+            phy.header_code_bits,
+            coder.decode_header,
+            lambda header: phy.payload_symbols,
+            phy.oversampling,
+        )
 
 
 @dataclass
@@ -256,8 +264,9 @@ def encode(link: Link, audio: np.ndarray, counts: Counts | None = None) -> Itera
         yield sequence, [g.bits for g in groups]
 
 
-def decode(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], samples: int,
-           counts: Counts | None = None) -> np.ndarray:
+def decode(
+    link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], samples: int, counts: Counts | None = None
+) -> np.ndarray:
     """Payloads of consecutive superframes (None: lost) -> sound float32 [samples], aligned with what was encoded."""
     coder, concealer, codec = link.entropy_decoder(), link.concealer(), link.codec_decoder()
     counts, out = counts if counts is not None else Counts(), []
@@ -283,7 +292,9 @@ def speak(codec, estimate) -> np.ndarray:
     gain = np.repeat(estimate.gain, FRAME)
     if (gain < 1).any():
         # Ramps instead of steps, so that a fade does not click.
-        gain = np.convolve(np.pad(gain, FRAME // 2, mode="edge"), np.ones(FRAME) / FRAME, "same")[FRAME // 2 :][: len(audio)]
+        gain = np.convolve(np.pad(gain, FRAME // 2, mode="edge"), np.ones(FRAME) / FRAME, "same")[FRAME // 2 :][
+            : len(audio)
+        ]
     return np.clip(np.nan_to_num(audio * gain), -1.0, 1.0).astype(np.float32)
 
 
@@ -314,7 +325,9 @@ def in_order(frames: Iterable[Frame], count: int, groups: int) -> list[tuple[int
     return [(s, got.get(s, [None] * groups)) for s in range(count)]
 
 
-def drop(frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], loss) -> Iterator[tuple[int, list[np.ndarray | None]]]:
+def drop(
+    frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], loss
+) -> Iterator[tuple[int, list[np.ndarray | None]]]:
     """Lay the losses of a process with `step(n) -> bool [n]` over the packets, in order of sending."""
     for sequence, payloads in frames:
         gone = loss.step(len(payloads))

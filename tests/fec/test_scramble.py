@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
 import pytest
-
 from soundspring.fec.scramble import gold_sequence
 
 

@@ -10,8 +10,12 @@ from ..profile import LinkProfile
 
 
 def add_profile(parser: argparse.ArgumentParser, default: str | None = "reference") -> None:
-    parser.add_argument("--profile", default=default, metavar="P",
-                        help=f"one of {', '.join(profiles.profiles())}, or a YAML file (default: {default})")
+    parser.add_argument(
+        "--profile",
+        default=default,
+        metavar="P",
+        help=f"one of {', '.join(profiles.profiles())}, or a YAML file (default: {default})",
+    )
     parser.add_argument("--policy", choices=profiles.POLICIES, help="what packets may lean on (default: the profile's)")
 
 

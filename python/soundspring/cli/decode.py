@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
         frames = drop(frames, parse_loss(args.loss, args.seed))
     audio = decode(link, progress(frames, total, "decoding"), meta.samples, counts)
     write(args.output, audio)
-    say(f"{args.output}: {meta.samples / 16000:.2f} s; {stats.packets} packets read, {counts.packets_lost} lost, "
-        f"{counts.packets_undecodable} undecodable, {counts.packets_desync} damaged; {counts.frames_concealed} frames concealed")
+    say(
+        f"{args.output}: {meta.samples / 16000:.2f} s; {stats.packets} packets read, {counts.packets_lost} lost, "
+        f"{counts.packets_undecodable} undecodable, {counts.packets_desync} damaged; {counts.frames_concealed} frames concealed"
+    )
     return 0

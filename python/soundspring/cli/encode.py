@@ -28,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
     meta = SspMeta(link.models.sha256, link.profile.name, len(audio), settings=link.profile.to_dict())
     write_ssp(args.output, meta, packets)
     seconds = len(audio) / 16000
-    say(f"{args.output}: {seconds:.2f} s in {len(packets)} packets, {counts.model_bits / seconds:.0f} bit/s of tokens, "
-        f"{8 * sum(len(p.to_bytes()) for p in packets) / seconds:.0f} bit/s with packet headers")
+    say(
+        f"{args.output}: {seconds:.2f} s in {len(packets)} packets, {counts.model_bits / seconds:.0f} bit/s of tokens, "
+        f"{8 * sum(len(p.to_bytes()) for p in packets) / seconds:.0f} bit/s with packet headers"
+    )
     return 0

@@ -17,18 +17,33 @@ def register(subparsers) -> None:
     add_profile(parser)
     parser.add_argument("--scheme", choices=("soundspring",), default="soundspring", help="how sound becomes symbols")
     parser.add_argument("--channel", choices=CHANNELS, default="awgn", help="none: packets only (default: awgn)")
-    parser.add_argument("--snr", type=float, default=None, metavar="DB",
-                        help="mean Es/N0 per active carrier (default: 12 dB where there is a channel)")
+    parser.add_argument(
+        "--snr",
+        type=float,
+        default=None,
+        metavar="DB",
+        help="mean Es/N0 per active carrier (default: 12 dB where there is a channel)",
+    )
     parser.add_argument("--doppler", type=float, default=10.0, metavar="HZ", help="of fading channels (default: 10)")
-    parser.add_argument("--delay-spread", type=float, default=100.0, metavar="NS", help="of tdl-a, tdl-c (default: 100)")
+    parser.add_argument(
+        "--delay-spread", type=float, default=100.0, metavar="NS", help="of tdl-a, tdl-c (default: 100)"
+    )
     parser.add_argument("--cfo", type=float, default=0.0, metavar="HZ", help="carrier frequency offset")
     parser.add_argument("--clock", type=float, default=0.0, metavar="PPM", help="sample clock error of the receiver")
-    parser.add_argument("--loss", metavar="L", help="drop packets as well: bernoulli:0.1, gilbert:0.1,3, wlan or a file")
+    parser.add_argument(
+        "--loss", metavar="L", help="drop packets as well: bernoulli:0.1, gilbert:0.1,3, wlan or a file"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of noise, fading and loss (default: 0)")
-    parser.add_argument("--engine", choices=("gnuradio", "functions"), default="gnuradio",
-                        help="a flowgraph of blocks, or the same as plain functions (default: gnuradio)")
+    parser.add_argument(
+        "--engine",
+        choices=("gnuradio", "functions"),
+        default="gnuradio",
+        help="a flowgraph of blocks, or the same as plain functions (default: gnuradio)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE (- for standard output)")
-    parser.add_argument("--report", metavar="DIR", type=Path, help="write an HTML page with sound, pictures and figures")
+    parser.add_argument(
+        "--report", metavar="DIR", type=Path, help="write an HTML page with sound, pictures and figures"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,9 +92,17 @@ def make_channel(args: argparse.Namespace, link):
         return None
     if link.profile.phy is None:
         raise ValueError(f"--channel: profile {link.profile.name} has no phy section; use --channel none with it")
-    return make(args.channel, rate=link.sample_rate, snr_db=args.snr, oversampling=link.profile.phy.oversampling,
-                doppler_hz=args.doppler, delay_spread_s=args.delay_spread * 1e-9, cfo_hz=args.cfo,
-                clock_ppm=args.clock, seed=args.seed)
+    return make(
+        args.channel,
+        rate=link.sample_rate,
+        snr_db=args.snr,
+        oversampling=link.profile.phy.oversampling,
+        doppler_hz=args.doppler,
+        delay_spread_s=args.delay_spread * 1e-9,
+        cfo_hz=args.cfo,
+        clock_ppm=args.clock,
+        seed=args.seed,
+    )
 
 
 def measure(args: argparse.Namespace, link, audio, result) -> dict:
@@ -94,35 +117,51 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
     room = sum(p.payload_bits for p in phy.packets) * superframes if phy else c.payload_bits
     frame_ms = 1000 * link.profile.superframe_samples / 16000
     return {
-        "scheme": args.scheme, "profile": link.profile.name, "policy": link.profile.policy, "engine": args.engine,
-        "model": link.models.sha256[:16], "channel": args.channel, "snr_db": args.snr, "loss": args.loss,
-        "seed": args.seed, "duration_s": round(seconds, 3),
-        "raw_bps": link.profile.raw_bps, "bitrate_bps": round(c.model_bits / seconds, 1),
+        "scheme": args.scheme,
+        "profile": link.profile.name,
+        "policy": link.profile.policy,
+        "engine": args.engine,
+        "model": link.models.sha256[:16],
+        "channel": args.channel,
+        "snr_db": args.snr,
+        "loss": args.loss,
+        "seed": args.seed,
+        "duration_s": round(seconds, 3),
+        "raw_bps": link.profile.raw_bps,
+        "bitrate_bps": round(c.model_bits / seconds, 1),
         "overhead_bps": round((c.payload_bits - c.model_bits + header) / seconds, 1),
         "padding_bps": round((room - c.payload_bits) / seconds, 1),
         "channel_uses_per_s": round(burst * 1000 / frame_ms, 1) if phy else None,
-        "bursts_sent": c.bursts_sent, "bursts_detected": c.bursts_detected, "packets_sent": c.packets_sent,
-        "packets_lost": c.packets_lost, "packets_undecodable": c.packets_undecodable,
-        "packets_desync": c.packets_desync, "frames_concealed": c.frames_concealed,
+        "bursts_sent": c.bursts_sent,
+        "bursts_detected": c.bursts_detected,
+        "packets_sent": c.packets_sent,
+        "packets_lost": c.packets_lost,
+        "packets_undecodable": c.packets_undecodable,
+        "packets_desync": c.packets_desync,
+        "frames_concealed": c.frames_concealed,
         "snr_measured_db": round(sum(result.snr_db) / len(result.snr_db), 2) if result.snr_db else None,
         **score(audio, result.audio),
-        "rtf_tx": round(result.timer.tx / seconds, 3), "rtf_rx": round(result.timer.rx / seconds, 3),
+        "rtf_tx": round(result.timer.tx / seconds, 3),
+        "rtf_rx": round(result.timer.rx / seconds, 3),
         "latency_ms": round(frame_ms * (1 + link.profile.lookahead) + 20 + (1000 * burst / phy.rate if phy else 0), 1),
     }
 
 
 def summary(f: dict) -> str:
     """The figures as a few lines for a person."""
+
     def show(value, form="{:.2f}"):
         return "-" if value is None else form.format(value)
 
     where = f["channel"] + (f" at {f['snr_db']:g} dB" if f["snr_db"] is not None else "")
-    return (f"{f['duration_s']:.2f} s over {where}, profile {f['profile']}, engine {f['engine']}\n"
-            f"  {f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['overhead_bps']:.0f} overhead; "
-            f"bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
-            f"  packets {f['packets_sent']} sent, {f['packets_lost']} lost, {f['packets_undecodable']} undecodable, "
-            f"{f['packets_desync']} damaged; {f['frames_concealed']} frames concealed\n"
-            f"  PESQ-WB {show(f['pesq_wb'])}  STOI {show(f['stoi'], '{:.3f}')}  SI-SDR {show(f['si_sdr_db'])} dB  "
-            f"PLCMOS {show(f['plcmos'])}\n"
-            f"  real-time factor: transmitter {f['rtf_tx']:.2f}, receiver {f['rtf_rx']:.2f}; "
-            f"latency {f['latency_ms']:.0f} ms")
+    return (
+        f"{f['duration_s']:.2f} s over {where}, profile {f['profile']}, engine {f['engine']}\n"
+        f"  {f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['overhead_bps']:.0f} overhead; "
+        f"bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
+        f"  packets {f['packets_sent']} sent, {f['packets_lost']} lost, {f['packets_undecodable']} undecodable, "
+        f"{f['packets_desync']} damaged; {f['frames_concealed']} frames concealed\n"
+        f"  PESQ-WB {show(f['pesq_wb'])}  STOI {show(f['stoi'], '{:.3f}')}  SI-SDR {show(f['si_sdr_db'])} dB  "
+        f"PLCMOS {show(f['plcmos'])}\n"
+        f"  real-time factor: transmitter {f['rtf_tx']:.2f}, receiver {f['rtf_rx']:.2f}; "
+        f"latency {f['latency_ms']:.0f} ms"
+    )

@@ -28,7 +28,7 @@ class CausalBlock(nn.Module):
         padded = torch.cat([state.to(x.dtype), x], dim=1)
         y = self.depthwise(padded.transpose(1, 2)).transpose(1, 2)
         y = self.down(F.gelu(self.up(self.norm(y))))
-        return x + self.scale * y, padded[:, -self.past:]
+        return x + self.scale * y, padded[:, -self.past :]
 
 
 class CausalStack(nn.Module):

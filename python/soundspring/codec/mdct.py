@@ -32,11 +32,11 @@ class Mdct(nn.Module):
     def analyse(self, audio: torch.Tensor, tail: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """audio [B, T*hop] after tail [B, hop] (the hop before it) -> coefficients [B, T, hop], new tail."""
         x = torch.cat([tail, audio], dim=1)
-        return x.unfold(1, 2 * self.hop, self.hop) @ self.basis, x[:, -self.hop:]
+        return x.unfold(1, 2 * self.hop, self.hop) @ self.basis, x[:, -self.hop :]
 
     def synthesise(self, coefficients: torch.Tensor, tail: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """coefficients [B, T, hop] -> audio [B, T*hop] one hop late, and the overlap [B, hop] to carry on."""
         y = coefficients @ self.basis.T
-        first, second = y[..., : self.hop], y[..., self.hop:]
+        first, second = y[..., : self.hop], y[..., self.hop :]
         carried = torch.cat([tail[:, None], second[:, :-1]], dim=1)
         return (first + carried).flatten(1), second[:, -1]

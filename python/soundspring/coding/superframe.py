@@ -46,7 +46,9 @@ class Plan:
         return Group(index, (start, self.groups[index]), self.frames, schedule, checks[index], self.room is not None)
 
     def needs(self, group: int, sequence: int) -> tuple[tuple[int, int], ...]:
-        return dependencies(self.policy, group, sequence, groups=len(self.groups), window=self.past, refresh=self.refresh)
+        return dependencies(
+            self.policy, group, sequence, groups=len(self.groups), window=self.past, refresh=self.refresh
+        )
 
 
 @dataclass
@@ -111,8 +113,16 @@ class SuperframeEncoder:
             group = p.group(index)
             window, visible, offset = self.history.window(sequence, index)
             window[offset : offset + p.frames] = tokens
-            coded = encode_group(self.source, window, visible, group, offset=offset, sequence=sequence,
-                                 max_bits=p.room and p.room[index], static=self.static)
+            coded = encode_group(
+                self.source,
+                window,
+                visible,
+                group,
+                offset=offset,
+                sequence=sequence,
+                max_bits=p.room and p.room[index],
+                static=self.static,
+            )
             mask = self.history.mask(group, coded.n_layers)
             slot.tokens[mask], slot.masks[index] = tokens[mask], mask
             out.append(coded)
@@ -158,7 +168,9 @@ class SuperframeDecoder:
             return "undecodable"
         tokens, visible, offset = found
         group = self.plan.group(index)
-        got = decode_group(self.source, bits, tokens, visible, group, offset=offset, sequence=sequence, static=self.static)
+        got = decode_group(
+            self.source, bits, tokens, visible, group, offset=offset, sequence=sequence, static=self.static
+        )
         if got.status != "ok":
             return "desync"
         mask = self.history.mask(group, got.n_layers)

@@ -34,4 +34,6 @@ def load(folder: str | Path, codec_folder: str | Path) -> LanguageModel:
     histogram = tensors.pop("histogram").long().numpy()
     model = MaskedLm(LmConfig(**config["sizes"]), codebooks)
     model.load_state_dict({k: v.float() for k, v in tensors.items()})
-    return LanguageModel(model.eval().requires_grad_(False), codebooks, histogram, weights.identity(codec_config, config))
+    return LanguageModel(
+        model.eval().requires_grad_(False), codebooks, histogram, weights.identity(codec_config, config)
+    )

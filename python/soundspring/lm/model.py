@@ -110,8 +110,9 @@ class MaskedLm(nn.Module):
             x = block(x)
         return self.norm(x)
 
-    def hidden(self, h: torch.Tensor, total: torch.Tensor, last: torch.Tensor, seen: torch.Tensor,
-               layer: torch.Tensor) -> torch.Tensor:
+    def hidden(
+        self, h: torch.Tensor, total: torch.Tensor, last: torch.Tensor, seen: torch.Tensor, layer: torch.Tensor
+    ) -> torch.Tensor:
         """Head input: trunk h, sum and last of the known lower vectors, their flags, and the layer's embedding."""
         z = h + self.depth(torch.cat([total, last], -1)) + seen @ self.depth_seen + layer
         return z + self.head_down(F.gelu(self.head_up(self.head_norm(z))))

@@ -23,8 +23,9 @@ class PmfSource:
         return self.model.trunk(t[None], torch.from_numpy(np.ascontiguousarray(visible))[None])[0]
 
     @torch.inference_mode()
-    def logits(self, state: torch.Tensor, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
-               ) -> np.ndarray:
+    def logits(
+        self, state: torch.Tensor, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
+    ) -> np.ndarray:
         """float64 [n, entries] for `layer` in `frames`, given the known lower layers of the same frames."""
         m = self.model
         own = torch.from_numpy(tokens[frames].astype(np.int64))
