@@ -96,7 +96,7 @@ class FrameCoder:
         self.codes = [LdpcCode(p.payload_bits, p.code_bits, p.bits_per_symbol) for p in self.phy.packets]
 
     def encode(self, sequence: int, payloads: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 payload bits (padded with zeros to their block) -> header code bits uint8 [H], symbols complex64 [n]."""
+        """uint8 payload bits (zeros fill their block) -> header code bits uint8 [H], symbols complex64 [n]."""
         header = BurstHeader(self.profile.id, self.model, sequence % SEQUENCES)
         symbols = []
         for bits, code, phy in zip(payloads, self.codes, self.phy.packets, strict=True):

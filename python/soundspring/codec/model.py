@@ -55,7 +55,7 @@ class Codec(nn.Module):
         self.enc_in = nn.Linear(c.hop, c.dim)
         self.encoder = CausalStack(c.encoder_blocks, c.dim, c.hidden)
         self.enc_out = nn.Linear(c.dim, c.latent)
-        # The encoder gains by blowing up its output against the quantiser's error; dividing by the spread stops that race.
+        # The encoder would blow up its output against the quantiser's error; dividing by the spread stops that.
         self.register_buffer("spread", torch.ones(()))
         self.quantizer = ResidualQuantizer(c.layers, c.entries, c.latent)
         self.rate_embedding = nn.Embedding(c.layers + 1, c.dim)

@@ -39,7 +39,7 @@ class Plan:
         return self.groups[-1]
 
     def group(self, index: int) -> Group:
-        """The base follows the schedule; an enhancement packet takes one pass, since its layers gain little from more."""
+        """The base follows the schedule; an enhancement packet takes one pass: its layers gain little from more."""
         start = self.groups[index - 1] if index else 0
         schedule = self.schedule if index == 0 else (tuple(range(self.frames)),)
         checks = self.check_bits or (11,) + (8,) * (len(self.groups) - 1)
@@ -148,7 +148,7 @@ class SuperframeDecoder:
         self.history = _History(plan)
 
     def push(self, sequence: int, payloads: Sequence[np.ndarray | None]) -> DecodedSuperframe:
-        """payloads: uint8 bits of each packet, None where lost; `sequence` unwrapped and rising. Raises ValueError otherwise."""
+        """payloads: uint8 bits of each packet, None where lost; `sequence` unwrapped, rising. Else raises ValueError."""
         p = self.plan
         if len(payloads) != len(p.groups):
             raise ValueError(f"payloads: expected {len(p.groups)} (None for lost ones), got {len(payloads)}")

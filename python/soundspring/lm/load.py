@@ -13,7 +13,7 @@ from .model import LmConfig, MaskedLm
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """model: the network in float32; codebooks [layers, entries, latent]; histogram int64 [layers, entries] of training."""
+    """model: the network in float32; codebooks [layers, entries, latent]; histogram int64 [layers, entries]."""
 
     model: MaskedLm
     codebooks: torch.Tensor
