@@ -17,13 +17,18 @@ _HOME: dict[str, str] = {
         "burst_modulator",
         "burst_receiver",
         "channel_model",
+        "codec_decoder",
+        "codec_encoder",
+        "concealer",
+        "entropy_decoder",
+        "entropy_encoder",
         "ldpc_decoder",
         "ldpc_encoder",
         "packet_loss",
         "qam_mapper",
         "soft_demapper",
     )
-}
+} | {name: f".hier.{name}" for name in ("receiver", "transmitter")}
 
 __all__ = ["__version__", *_HOME]
 

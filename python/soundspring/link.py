@@ -21,6 +21,7 @@ from .burst_header import HeaderCode
 from .coding import pmf
 from .coding.packet import BurstHeader, Packet, PacketError, model_id, payload_bytes
 from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder
+from .coding.transcode import EncodedGroup
 from .fec.ldpc import LdpcCode
 from .fec.scramble import whitening
 from .modem.burst import BurstModulator
@@ -230,19 +231,33 @@ class Counts:
     bursts_sent: int = 0
     bursts_detected: int = 0
     packets_sent: int = 0
-    packets_lost: int = 0
-    packets_undecodable: int = 0
-    packets_desync: int = 0
     frames_concealed: int = 0
     model_bits: float = 0.0
     payload_bits: int = 0
     status: list[tuple[str, ...]] = field(default_factory=list)
 
+    def add_sent(self, groups: Sequence[EncodedGroup]) -> None:
+        self.packets_sent += len(groups)
+        self.model_bits += sum(g.model_bits for g in groups)
+        self.payload_bits += sum(len(g.bits) for g in groups)
+
     def add(self, decoded: DecodedSuperframe) -> None:
         self.status.append(decoded.status)
-        self.packets_lost += decoded.status.count("lost")
-        self.packets_undecodable += decoded.status.count("undecodable")
-        self.packets_desync += decoded.status.count("desync")
+
+    def _count(self, word: str) -> int:
+        return sum(status.count(word) for status in self.status)
+
+    @property
+    def packets_lost(self) -> int:
+        return self._count("lost")
+
+    @property
+    def packets_undecodable(self) -> int:
+        return self._count("undecodable")
+
+    @property
+    def packets_desync(self) -> int:
+        return self._count("desync")
 
 
 def superframes(audio: np.ndarray, profile: LinkProfile, delay: int = FRAME) -> np.ndarray:
@@ -258,9 +273,7 @@ def encode(link: Link, audio: np.ndarray, counts: Counts | None = None) -> Itera
     for block in superframes(audio, link.profile):
         sequence, groups = coder.push(codec.push(block))
         if counts is not None:
-            counts.packets_sent += len(groups)
-            counts.model_bits += sum(g.model_bits for g in groups)
-            counts.payload_bits += sum(len(g.bits) for g in groups)
+            counts.add_sent(groups)
         yield sequence, [g.bits for g in groups]
 
 
@@ -289,12 +302,8 @@ def decode(
 def speak(codec, estimate) -> np.ndarray:
     """One superframe of estimated latents to sound in [-1, 1], faded where a gap grows long."""
     audio = codec.push(estimate.latent, estimate.layers)
-    gain = np.repeat(estimate.gain, FRAME)
-    if (gain < 1).any():
-        # Ramps instead of steps, so that a fade does not click.
-        gain = np.convolve(np.pad(gain, FRAME // 2, mode="edge"), np.ones(FRAME) / FRAME, "same")[FRAME // 2 :][
-            : len(audio)
-        ]
+    # The gains stand at the boundaries of the frames; ramps between them do not click.
+    gain = np.interp(np.linspace(0, 1, len(audio)), np.linspace(0, 1, len(estimate.gain)), estimate.gain)
     return np.clip(np.nan_to_num(audio * gain), -1.0, 1.0).astype(np.float32)
 
 

@@ -73,6 +73,15 @@ class Phy:
     def payload_symbols(self) -> int:
         return sum(p.symbols for p in self.packets)
 
+    @property
+    def code_parameters(self) -> dict[str, list[int]]:
+        """k, e and bits_per_symbol of each layer group, as the LDPC blocks take them."""
+        return {
+            "k": [p.payload_bits for p in self.packets],
+            "e": [p.code_bits for p in self.packets],
+            "bits_per_symbol": [p.bits_per_symbol for p in self.packets],
+        }
+
 
 @dataclass(frozen=True)
 class LinkProfile:
@@ -168,8 +177,20 @@ def profiles() -> list[str]:
     return sorted(p.stem for p in (Path(__file__).parent / "profiles").glob("*.yaml"))
 
 
-def load(name_or_path: str | Path) -> LinkProfile:
-    """Read a profile by name or from a YAML file. Raises ValueError that names the wrong key or value."""
+def with_radio(profile: LinkProfile) -> LinkProfile:
+    """The profile itself; ValueError where it has no radio part."""
+    if profile.phy is None:
+        raise ValueError(f"profile: {profile.name} has no radio part (phy); choose one that has, such as reference")
+    return profile
+
+
+def load(name_or_path: "str | Path | LinkProfile") -> LinkProfile:
+    """Read a profile by name or from a YAML file; a LinkProfile comes back as it is.
+
+    Raises ValueError that names the wrong key or value.
+    """
+    if isinstance(name_or_path, LinkProfile):
+        return name_or_path
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
         path = Path(__file__).parent / "profiles" / f"{name_or_path}.yaml"

@@ -132,6 +132,7 @@ class burst_modulator(PduDoor, gr.sync_block):
             made += count
         if not made:
             time.sleep(IDLE_S)  # the scheduler would call again at once
+        self.cpu_s = time.thread_time()
         return made
 
     def _next(self, offset: int) -> bool:

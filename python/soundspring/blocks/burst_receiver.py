@@ -1,25 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples to symbols: finds bursts and equalises them."""
 
+import time
+
 import numpy as np
 import pmt
 from gnuradio import gr
 
 from ..burst_header import HeaderCode
 from ..coding.packet import BurstHeader, PacketError
+from ..link import Unwrapper
+from ..modem.burst import BurstModulator
 from ..modem.receiver import Burst, BurstReceiver
 from ..profile import load
 from .burst_modulator import numerology_of
-from .pdu import PORT, PduDoor, put_together, with_entry
+from .pdu import PORT, PduDoor, clock, put_together, with_entry
+
+THRESHOLD = 27.0  # as in modem.receiver
 
 
 class burst_receiver(PduDoor, gr.sync_block):
     """A complex stream in, c32 PDUs of equalised symbols out: one for each packet of each burst that is received.
 
-    Entries of the dictionary: `soundspring_group` (the packet's place in the burst), `soundspring_sequence` (of the
-    header: modulo 256), `soundspring_profile`, `soundspring_model`; `soundspring_noise_var` (f32 vector, one for each
+    Entries of the dictionary: `soundspring_group` (the packet's place in the burst), `soundspring_sequence` (the
+    superframe's number: the header's 8 bits, unwrapped by the time of arrival), `soundspring_profile`, `soundspring_model`; `soundspring_noise_var` (f32 vector, one for each
     symbol: what the soft demapper needs), `soundspring_snr_db` (mean Es/N0 per active carrier), `soundspring_evm`,
     `soundspring_cfo_hz`, `soundspring_clock_ppm` and `soundspring_start` (number of the sample where it begins).
+
+    Between them come clock PDUs with `soundspring_due`: all superframes before that number should have been received.
 
     A burst comes out at most `latency` samples after its end; a stream that ends must end with that much silence.
 
@@ -30,6 +38,7 @@ class burst_receiver(PduDoor, gr.sync_block):
         rate: critical rate in samples per second; None for the profile's.
         threshold: of the search for the preamble; lower finds more, wrongly at last.
         max_cfo_hz: largest carrier offset; None for 0.15 of the critical rate.
+        first_sequence: superframe that starts with the stream, whose loss counts too; -1: join wherever it is.
 
     Attributes:
         bursts: bursts received with a good header; dropped: those without.
@@ -45,8 +54,9 @@ class burst_receiver(PduDoor, gr.sync_block):
         model: int | None = None,
         oversampling: float = 2,
         rate: float | None = None,
-        threshold: float = 30.0,
+        threshold: float = THRESHOLD,
         max_cfo_hz: float | None = None,
+        first_sequence: int = -1,
     ):
         gr.sync_block.__init__(self, name="SoundSpring burst receiver", in_sig=[np.complex64], out_sig=None)
         self._profile = load(profile)
@@ -63,6 +73,14 @@ class burst_receiver(PduDoor, gr.sync_block):
             threshold,
             max_cfo_hz,
         )
+        if first_sequence < -1:
+            raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
+        self._period = round(oversampling * numerology.rate / self._profile.superframes_per_second)
+        self._unwrap = Unwrapper(self._period, None if first_sequence < 0 else -first_sequence * self._period)
+        self._due, self._seen = first_sequence, 0
+        # A burst of superframe s that starts up to half a period late has been reported after so many samples.
+        self.patience = self._period // 2 + self._receiver.latency + round(
+            oversampling * BurstModulator(numerology, phy.header_code_bits).samples_per_burst(phy.payload_symbols))
         self._ends = np.cumsum([packet.symbols for packet in phy.packets])
         self.latency = self._receiver.latency
         self.bursts = 0
@@ -90,12 +108,26 @@ class burst_receiver(PduDoor, gr.sync_block):
         for burst in self._receiver.push(samples.copy()):  # it keeps them, and the buffer is not ours
             if burst.header is not None:
                 self._publish(burst)
+        self._seen += len(samples)
+        self._tick()
+        self.cpu_s = time.thread_time()
         return len(samples)
+
+    def _tick(self) -> None:
+        """Say which superframes are overdue. Called once for any number of samples, it must not depend on their cut."""
+        if self._unwrap.origin is None:
+            return
+        due = (self._seen - self.patience - self._unwrap.origin) // self._period + 1
+        if due > self._due:
+            self._due = due
+            self.message_port_pub(PORT, clock(due))
 
     def _publish(self, burst: Burst) -> None:
         self.bursts += 1
         meta = pmt.make_dict()
-        for name in ("sequence", "profile", "model"):
+        sequence = self._unwrap(burst.header.sequence, int(burst.start_sample))
+        meta = with_entry(meta, "sequence", sequence)
+        for name in ("profile", "model"):
             meta = with_entry(meta, name, int(getattr(burst.header, name)))
         for name in ("snr_db", "evm", "cfo_hz", "clock_ppm"):
             meta = with_entry(meta, name, float(getattr(burst, name)))

@@ -59,6 +59,13 @@ class channel_model(gr.basic_block):
         )
         self._pending = np.zeros(0, np.complex64)
 
+    @classmethod
+    def of(cls, chain) -> "channel_model":
+        """The block around a channel that is made already, anything with `process(samples) -> samples`."""
+        block = cls("none", snr_db=None)
+        block._chain = chain
+        return block
+
     def set_snr_db(self, snr_db: float) -> None:
         """Change the level of the noise; ValueError if the channel was made without noise."""
         noise = [part for part in self._chain.channels if isinstance(part, Awgn)]

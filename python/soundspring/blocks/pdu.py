@@ -3,9 +3,13 @@
 
 A PDU is a pair of a dictionary (or PMT_NIL) and a uniform vector. Own keys of the dictionary start with `soundspring_`;
 the entries of other blocks are passed on untouched.
+
+A PDU with the entry `soundspring_due` is a clock: all superframes before that number should have come by now. Blocks
+hand it on in its place among the packets, so that a receiver conceals what is missing at the same point every time.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -14,8 +18,10 @@ from gnuradio import gr
 
 PORT = pmt.intern("pdus")
 PREFIX = "soundspring_"
-_IS_VECTOR = {np.uint8: pmt.is_u8vector, np.float32: pmt.is_f32vector, np.complex64: pmt.is_c32vector}
-_NAMES = {np.uint8: "u8", np.float32: "f32", np.complex64: "c32"}
+_IS_VECTOR = {np.uint8: pmt.is_u8vector, np.int16: pmt.is_s16vector, np.float32: pmt.is_f32vector,
+              np.complex64: pmt.is_c32vector}
+_NAMES = {np.uint8: "u8", np.int16: "s16", np.float32: "f32", np.complex64: "c32"}
+DUE = pmt.intern(PREFIX + "due")
 _REASONS_LOGGED = 20
 
 
@@ -43,6 +49,19 @@ def take_apart(message: pmt.pmt_base, dtype: type | None) -> tuple[pmt.pmt_base,
     if not _IS_VECTOR[dtype](vector):
         raise PduError(f"the second half of this PDU must be a {_NAMES[dtype]} vector")
     return meta, np.array(pmt.to_python(vector), dtype)
+
+
+def clock(due: int) -> pmt.pmt_base:
+    """The PDU that says: superframes before number `due` should have come."""
+    return pmt.cons(pmt.dict_add(pmt.make_dict(), DUE, pmt.from_long(due)), pmt.init_u8vector(0, []))
+
+
+def due_of(message: pmt.pmt_base) -> int | None:
+    """The number in a clock PDU; None for every other message."""
+    if not pmt.is_pair(message) or not pmt.is_dict(pmt.car(message)) or pmt.is_null(pmt.car(message)):
+        return None
+    due = pmt.dict_ref(pmt.car(message), DUE, pmt.PMT_NIL)
+    return pmt.to_long(due) if pmt.is_integer(due) else None
 
 
 def put_together(meta: pmt.pmt_base, data: np.ndarray | pmt.pmt_base) -> pmt.pmt_base:
@@ -95,6 +114,7 @@ class PduDoor:
     def init_drops(self) -> None:
         """Begin to count; `accept` does so too."""
         self.dropped = 0  # what could not be used
+        self.cpu_s = 0.0  # seconds of a core that the block's thread has used
         self._reasons: set[str] = set()
 
     def accept(self, dtype: type | None, handle: Callable[[pmt.pmt_base, np.ndarray], None]) -> None:
@@ -107,11 +127,19 @@ class PduDoor:
     def receive(self, message: pmt.pmt_base) -> None:
         """Handler of the port: GNU Radio calls it by this name."""
         try:
-            self._handle(*take_apart(message, self._accepted))
+            due = due_of(message)
+            if due is None:
+                self._handle(*take_apart(message, self._accepted))
+            else:
+                self.on_clock(due)
         except ValueError as error:
             self.drop(str(error))
         except Exception as error:  # a fault of ours: an exception here would end the block's thread
             self.drop(f"{type(error).__name__}: {error}")
+        self.cpu_s = time.thread_time()
+
+    def on_clock(self, due: int) -> None:
+        """A clock PDU came; blocks that end a chain of PDUs have no use for it."""
 
     def drop(self, reason: str) -> None:
         """Count what is lost; log the reason unless one like it (numbers aside) was logged before."""
@@ -138,6 +166,9 @@ class PduBlock(PduDoor, gr.basic_block):
     def _forward(self, meta: pmt.pmt_base, data: np.ndarray) -> None:
         for out_meta, out in self.process(meta, data):
             self.message_port_pub(PORT, put_together(out_meta, out))
+
+    def on_clock(self, due: int) -> None:
+        self.message_port_pub(PORT, clock(due))
 
     def process(self, meta: pmt.pmt_base, data: np.ndarray) -> Iterable[tuple[pmt.pmt_base, np.ndarray]]:
         """The PDUs that answer one PDU; ValueError, PduError among them, for one that cannot be used."""

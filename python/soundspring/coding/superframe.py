@@ -148,7 +148,7 @@ class SuperframeDecoder:
         self.history = _History(plan)
 
     def push(self, sequence: int, payloads: Sequence[np.ndarray | None]) -> DecodedSuperframe:
-        """payloads: uint8 bits of each packet, None where lost; `sequence` unwrapped, rising. Else raises ValueError."""
+        """payloads: uint8 bits of each packet, None where lost; `sequence` unwrapped, rising; else ValueError."""
         p = self.plan
         if len(payloads) != len(p.groups):
             raise ValueError(f"payloads: expected {len(p.groups)} (None for lost ones), got {len(payloads)}")

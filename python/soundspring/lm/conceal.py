@@ -15,7 +15,10 @@ FLOOR = 0.03  # comfort noise: what a long gap fades to
 
 @dataclass(frozen=True)
 class Estimate:
-    """latent float32 [S, latent] to decode, layers int [S] it is worth, gain float32 [S], concealed bool [S]."""
+    """latent float32 [S, latent] to decode, layers int [S] it is worth, concealed bool [S].
+
+    gain float32 [S + 1]: the level at the boundaries of the frames, 1 but for long gaps.
+    """
 
     latent: np.ndarray
     layers: np.ndarray
@@ -40,7 +43,7 @@ class Concealer:
         self.tokens = np.zeros((0, self.layers), np.int16)
         self.received = np.zeros((0, self.layers), bool)
         self.waiting: list[int] = []
-        self.gap = 0
+        self.gap, self.level = 0, 1.0
 
     def push(self, tokens: np.ndarray, received: np.ndarray) -> Estimate | None:
         """tokens int16, received bool [S, layers] -> the estimate of the superframe `lookahead` back, None at first."""
@@ -89,8 +92,9 @@ class Concealer:
         return torch.bmm(logits.softmax(-1).transpose(0, 1), self.books[: self.layers]).transpose(0, 1)
 
     def _gains(self, alive: np.ndarray) -> np.ndarray:
-        out = np.ones(len(alive), np.float32)
-        for i, ok in enumerate(alive):
+        out = [self.level]
+        for ok in alive:
             self.gap = 0 if ok else self.gap + 1
-            out[i] = max(FADE ** max(self.gap - HOLD, 0), FLOOR)
-        return out
+            out.append(max(FADE ** max(self.gap - HOLD, 0), FLOOR))
+        self.level = out[-1]
+        return np.array(out, np.float32)

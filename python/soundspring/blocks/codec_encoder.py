@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sound to tokens."""
+
+import time
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from ..link import Link
+from ..profile import load
+from .pdu import PORT, put_together, with_entry
+
+
+class codec_encoder(gr.sync_block):
+    """A float stream of speech in (16 kHz, within +-1), one s16 PDU of tokens out for each superframe.
+
+    The vector holds [frames, layers] row by row; entries `soundspring_frames` and `soundspring_layers` tell the shape.
+    Samples that do not fill the last superframe stay inside, so end a recording with one superframe of silence.
+
+    Args:
+        profile: name of a link profile, or a YAML file.
+
+    Raises:
+        ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
+    """
+
+    def __init__(self, profile: str = "reference"):
+        gr.sync_block.__init__(self, name="SoundSpring codec encoder", in_sig=[np.float32], out_sig=None)
+        self._profile = load(profile)
+        self._encoder = Link(self._profile).codec_encoder()
+        self._encoder.push(np.zeros(self._profile.superframe_samples, np.float32))  # warm up before the flowgraph runs
+        self._encoder.reset()
+        self._waiting = np.zeros(0, np.float32)
+        self.cpu_s = 0.0
+        self.message_port_register_out(PORT)
+
+    def work(self, input_items, output_items) -> int:
+        samples = np.clip(np.nan_to_num(input_items[0]), -1.0, 1.0)
+        self._waiting = np.concatenate([self._waiting, samples])
+        size = self._profile.superframe_samples
+        while len(self._waiting) >= size:
+            tokens = self._encoder.push(self._waiting[:size])
+            self._waiting = self._waiting[size:]
+            meta = with_entry(pmt.make_dict(), "frames", tokens.shape[0])
+            self.message_port_pub(PORT, put_together(with_entry(meta, "layers", tokens.shape[1]), tokens.ravel()))
+        self.cpu_s = time.thread_time()
+        return len(input_items[0])

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packets to tokens, and to the knowledge of what is missing."""
+
+import numpy as np
+import pmt
+
+from ..link import Counts, Link
+from ..profile import load
+from .pdu import PORT, PduBlock, PduError, clock, entry, integer, put_together, with_entry
+
+LIMIT = 1 << 40
+JUMP = 600  # superframes; a longer gap is a new start, not a loss
+
+
+class entropy_decoder(PduBlock):
+    """u8 PDUs of payload bits in, one s16 PDU of tokens out for every superframe, received or not, in order.
+
+    Entries that it reads: `soundspring_sequence`, `soundspring_group`, and `soundspring_ok` (false: the packet is
+    lost). Entries that it sets: `soundspring_sequence`, `soundspring_received` (u8 vector: which tokens are known),
+    `soundspring_frames`, `soundspring_layers`, `soundspring_status` (one word for each packet: ok, lost, undecodable
+    or desync). A superframe goes out when its packets are complete, when a later one comes, or when a clock PDU says
+    that it is due.
+
+    Args:
+        profile: name of a link profile, or a YAML file.
+        first_sequence: superframe to begin with, whose loss counts too; -1: begin with the first that comes.
+
+    Attributes:
+        counts: what became of the packets, see `link.Counts`.
+
+    Raises:
+        ValueError, FileNotFoundError: a parameter, the profile or the models cannot be used; the message says why.
+    """
+
+    def __init__(self, profile: str = "reference", first_sequence: int = -1):
+        PduBlock.__init__(self, "SoundSpring entropy decoder", np.uint8)
+        if first_sequence < -1:
+            raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
+        self._profile = load(profile)
+        self._link = Link(self._profile)
+        self._decoder = self._link.entropy_decoder()
+        self._link.models.source  # loads before the flowgraph runs
+        self._next = first_sequence
+        self._open: dict[int, dict[int, np.ndarray]] = {}
+        self.counts = Counts()
+
+    def process(self, meta, data):
+        sequence = integer(meta, "sequence", LIMIT)
+        group = integer(meta, "group", len(self._profile.groups))
+        if data.size and data.max() > 1:
+            raise PduError("bits must be 0 or 1, one a byte")
+        if self._next < 0 or abs(sequence - self._next) > JUMP:
+            self._restart(sequence)
+        if sequence < self._next:
+            raise PduError(f"superframe {sequence} comes late or twice")
+        packets = self._open.setdefault(sequence, {})
+        if entry(meta, "ok", True):
+            packets[group] = data
+        out = self._up_to(sequence)
+        if len(packets) == len(self._profile.groups):
+            out += self._up_to(sequence + 1)
+        return out
+
+    def on_clock(self, due: int) -> None:
+        if self._next >= 0 and due - self._next <= JUMP:
+            for meta, tokens in self._up_to(due):
+                self.message_port_pub(PORT, put_together(meta, tokens))
+        self.message_port_pub(PORT, clock(due))
+
+    def _restart(self, sequence: int) -> None:
+        """Another transmission: nothing of the past helps."""
+        self._open.clear()
+        self._decoder, self._next = self._link.entropy_decoder(), sequence
+
+    def _up_to(self, stop: int) -> list:
+        """Decode the superframes before `stop`, in order, with what there is of them."""
+        out = []
+        while self._next < stop:
+            got = self._open.pop(self._next, {})
+            decoded = self._decoder.push(self._next, [got.get(g) for g in range(len(self._profile.groups))])
+            self.counts.add(decoded)
+            meta = with_entry(pmt.make_dict(), "sequence", self._next)
+            meta = with_entry(meta, "received", decoded.received.astype(np.uint8).ravel())
+            meta = with_entry(meta, "status", " ".join(decoded.status))
+            meta = with_entry(with_entry(meta, "frames", decoded.tokens.shape[0]), "layers", decoded.tokens.shape[1])
+            out.append((meta, decoded.tokens.ravel()))
+            self._next += 1
+        return out

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tokens to packets."""
+
+import numpy as np
+import pmt
+
+from ..link import Counts, Link
+from ..profile import load
+from .pdu import PORT, PduBlock, PduError, clock, with_entry
+
+
+class entropy_encoder(PduBlock):
+    """s16 PDUs of a superframe's tokens in, one u8 PDU of payload bits (one a byte) out for each of its packets.
+
+    Entries of the dictionary: `soundspring_sequence` (the superframe's number) and `soundspring_group` (0 = base).
+    A clock PDU (`soundspring_due`) follows each superframe.
+
+    Args:
+        profile: name of a link profile, or a YAML file.
+
+    Attributes:
+        counts: packets and bits so far, see `link.Counts`.
+
+    Raises:
+        ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
+    """
+
+    def __init__(self, profile: str = "reference"):
+        PduBlock.__init__(self, "SoundSpring entropy encoder", np.int16)
+        self._profile = load(profile)
+        link = Link(self._profile)
+        link.entropy_encoder().push(np.zeros((self._profile.superframe, self._profile.layers), np.int16))  # warm up
+        self._encoder = link.entropy_encoder()
+        self.counts = Counts()
+
+    def process(self, meta, data):
+        shape = (self._profile.superframe, self._profile.layers)
+        if data.size != shape[0] * shape[1]:
+            raise PduError(f"{data.size} tokens where the profile has {shape[0]} frames of {shape[1]} layers")
+        sequence, groups = self._encoder.push(data.reshape(shape))
+        self.counts.add_sent(groups)
+        for index, group in enumerate(groups):
+            own = with_entry(with_entry(pmt.make_dict(), "sequence", sequence), "group", index)
+            yield own, group.bits
+        self.message_port_pub(PORT, clock(sequence + 1))

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples to speech: the whole receiver as one block."""
+
+from itertools import pairwise
+
+from gnuradio import gr
+
+from ..blocks.burst_receiver import burst_receiver
+from ..blocks.codec_decoder import codec_decoder
+from ..blocks.concealer import concealer
+from ..blocks.entropy_decoder import entropy_decoder
+from ..blocks.ldpc_decoder import ldpc_decoder
+from ..blocks.packet_loss import packet_loss
+from ..blocks.soft_demapper import soft_demapper
+from ..coding.packet import model_id
+from ..link import shared_models
+from ..profile import load, with_radio
+
+
+class receiver(gr.hier_block2):
+    """A complex stream in, a float stream of speech out (16 kHz, within +-1).
+
+    Message port `symbols`: c32 PDUs of equalised symbols as from `burst_receiver`, for displays. Port `packets`: u8
+    PDUs as from `ldpc_decoder`.
+
+    Args:
+        profile: name of a link profile with a radio part, or a YAML file; the stream must come at its critical rate
+            times its oversampling.
+        first_sequence: superframe that starts with the stream, whose loss is concealed too; -1: join wherever it is.
+        idle: play silence while there is nothing to play, as a sound card needs.
+        loss, seed: packets to drop before decoding, as of `packet_loss`, to hear what concealment does.
+
+    Raises:
+        ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
+    """
+
+    def __init__(
+        self,
+        profile: str = "reference",
+        first_sequence: int = -1,
+        idle: bool = False,
+        loss: str = "none",
+        seed: int = 0,
+    ):
+        samples, speech = (gr.io_signature(1, 1, size) for size in (gr.sizeof_gr_complex, gr.sizeof_float))
+        gr.hier_block2.__init__(self, "SoundSpring receiver", samples, speech)
+        chosen = with_radio(load(profile))
+        codes = chosen.phy.code_parameters
+        self.message_port_register_hier_out("symbols")
+        self.message_port_register_hier_out("packets")
+        self.bursts = burst_receiver(
+            profile,
+            model_id(shared_models().sha256, 6),
+            oversampling=chosen.phy.oversampling,
+            first_sequence=first_sequence,
+        )
+        self.demapper = soft_demapper(codes["bits_per_symbol"])
+        self.ldpc = ldpc_decoder(**codes)
+        self.loss = packet_loss(loss, seed, len(chosen.groups))
+        self.entropy = entropy_decoder(profile, first_sequence)
+        self.concealer = concealer(profile)
+        self.codec = codec_decoder(profile, idle)
+        self.connect(self, self.bursts)
+        self.stages = [
+            self.bursts, self.demapper, self.ldpc, self.loss, self.entropy, self.concealer, self.codec
+        ]
+        for source, target in pairwise(self.stages):
+            self.msg_connect((source, "pdus"), (target, "pdus"))
+        self.set_loss = self.loss.set_loss
+        self.msg_connect((self.bursts, "pdus"), (self, "symbols"))
+        self.msg_connect((self.ldpc, "pdus"), (self, "packets"))
+        self.connect(self.codec, self)
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of a core that its blocks have used so far."""
+        return sum(stage.cpu_s for stage in self.stages)

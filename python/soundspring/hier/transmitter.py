@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech to samples: the whole transmitter as one block."""
+
+from itertools import pairwise
+
+from gnuradio import gr
+
+from ..blocks.burst_modulator import burst_modulator
+from ..blocks.codec_encoder import codec_encoder
+from ..blocks.entropy_encoder import entropy_encoder
+from ..blocks.ldpc_encoder import ldpc_encoder
+from ..blocks.qam_mapper import qam_mapper
+from ..coding.packet import model_id
+from ..link import shared_models
+from ..profile import load, with_radio
+
+
+class transmitter(gr.hier_block2):
+    """A float stream of speech in (16 kHz, within +-1), a complex stream of bursts out, one a superframe.
+
+    The output rate is the profile's critical rate times its oversampling; the mean power during a burst is
+    (active carriers) / fft.
+
+    Args:
+        profile: name of a link profile with a radio part, or a YAML file.
+        idle: send silence while there is nothing to send, as a radio needs.
+
+    Raises:
+        ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
+    """
+
+    def __init__(self, profile: str = "reference", idle: bool = False):
+        speech, samples = (gr.io_signature(1, 1, size) for size in (gr.sizeof_float, gr.sizeof_gr_complex))
+        gr.hier_block2.__init__(self, "SoundSpring transmitter", speech, samples)
+        chosen = with_radio(load(profile))
+        codes = chosen.phy.code_parameters
+        self.codec = codec_encoder(profile)
+        self.entropy = entropy_encoder(profile)
+        self.ldpc = ldpc_encoder(**codes)
+        self.mapper = qam_mapper(codes["bits_per_symbol"])
+        self.modulator = burst_modulator(
+            profile, model_id(shared_models().sha256, 6), oversampling=chosen.phy.oversampling, idle=idle
+        )
+        self.connect(self, self.codec)
+        self.stages = [self.codec, self.entropy, self.ldpc, self.mapper, self.modulator]
+        for source, target in pairwise(self.stages):
+            self.msg_connect((source, "pdus"), (target, "pdus"))
+        self.connect(self.modulator, self)
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of a core that its blocks have used so far."""
+        return sum(stage.cpu_s for stage in self.stages)
