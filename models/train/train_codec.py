@@ -59,7 +59,7 @@ class EmaCodebooks:
         scale = self.q.entries / len(token)  # counts in units of a fair share
         self.count[k].mul_(self.decay).add_(count * scale, alpha=1 - self.decay)
         self.sum[k].mul_(self.decay).add_(total * scale, alpha=1 - self.decay)
-        dead = self.count[k] < 0.15
+        dead = self.count[k] < 0.3
         if dead.any():
             fresh = residual[torch.randint(len(residual), (int(dead.sum()),))]
             self.sum[k][dead], self.count[k][dead] = fresh * 0.5, 0.5

@@ -24,7 +24,9 @@ _HOME: dict[str, str] = {
         "entropy_encoder",
         "ldpc_decoder",
         "ldpc_encoder",
+        "packet_formatter",
         "packet_loss",
+        "packet_parser",
         "qam_mapper",
         "soft_demapper",
     )

@@ -36,8 +36,15 @@ def wait_for(condition, seconds: float = 20) -> None:
 
 
 def stored(debug: blocks.message_debug) -> list[tuple[dict, np.ndarray]]:
-    """The PDUs that a message_debug got, opened."""
-    return [opened(debug.get_message(i)) for i in range(debug.num_messages())]
+    """The PDUs that a message_debug got, opened; clocks left out."""
+    everything = [opened(debug.get_message(i)) for i in range(debug.num_messages())]
+    return [(meta, data) for meta, data in everything if "due" not in meta]
+
+
+def clocks(debug: blocks.message_debug) -> list[int]:
+    """The numbers in the clock PDUs that a message_debug got."""
+    everything = [opened(debug.get_message(i)) for i in range(debug.num_messages())]
+    return [meta["due"] for meta, _ in everything if "due" in meta]
 
 
 def post(block, messages: list[pmt.pmt_base], done: bool = True) -> None:

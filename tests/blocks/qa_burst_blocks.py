@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pmt
 import pytest
-from flowgraphs import pdu, post, stored, wait_for
+from flowgraphs import clocks, pdu, post, stored, wait_for
 from gnuradio import blocks, gr
 from soundspring.blocks.burst_modulator import burst_modulator
 from soundspring.blocks.burst_receiver import burst_receiver
@@ -189,10 +189,12 @@ def test_sender_and_receiver_in_one_flowgraph():
     top.msg_connect((receiver, "pdus"), (debug, "store"))
     top.start()
     post(sender, messages(10), done=False)
-    wait_for(lambda: debug.num_messages() == 20)
+    wait_for(lambda: len(stored(debug)) == 20)
     top.stop()
     top.wait()
     assert [meta["sequence"] for meta, _ in stored(debug)][::2] == list(range(10))
+    due = clocks(debug)
+    assert due == sorted(set(due)) and due[0] <= 1  # a clock never runs backwards
 
 
 def test_header_code():

@@ -23,8 +23,9 @@ class burst_receiver(PduDoor, gr.sync_block):
     """A complex stream in, c32 PDUs of equalised symbols out: one for each packet of each burst that is received.
 
     Entries of the dictionary: `soundspring_group` (the packet's place in the burst), `soundspring_sequence` (the
-    superframe's number: the header's 8 bits, unwrapped by the time of arrival), `soundspring_profile`, `soundspring_model`; `soundspring_noise_var` (f32 vector, one for each
-    symbol: what the soft demapper needs), `soundspring_snr_db` (mean Es/N0 per active carrier), `soundspring_evm`,
+    superframe's number: the header's 8 bits, unwrapped by the time of arrival), `soundspring_profile`,
+    `soundspring_model`; `soundspring_noise_var` (f32 vector, one for each symbol: what the soft demapper needs),
+    `soundspring_snr_db` (mean Es/N0 per active carrier), `soundspring_evm`,
     `soundspring_cfo_hz`, `soundspring_clock_ppm` and `soundspring_start` (number of the sample where it begins).
 
     Between them come clock PDUs with `soundspring_due`: all superframes before that number should have been received.

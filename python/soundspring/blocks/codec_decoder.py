@@ -7,8 +7,8 @@ from collections import deque
 import numpy as np
 from gnuradio import gr
 
-from ..lm.conceal import Estimate
 from ..link import Link, speak
+from ..lm.conceal import Estimate
 from ..profile import load
 from .pdu import PduDoor, PduError, entry
 

@@ -14,8 +14,9 @@ class concealer(PduBlock):
 
     Entry that it reads: `soundspring_received`, a u8 vector that says which tokens are known (all, where it is
     missing). Entries that it sets: `soundspring_layers` (s16 vector, for each frame the layers its latent is worth),
-    `soundspring_gain` (f32 vector, the level at the frames' boundaries: a fade for long gaps) and `soundspring_concealed` (u8 vector: which frames are
-    estimates). With look-ahead in the profile the answers come that many superframes later.
+    `soundspring_gain` (f32 vector, the level at the frames' boundaries: a fade for long gaps) and
+    `soundspring_concealed` (u8 vector: which frames are estimates). With look-ahead in the
+    profile the answers come that many superframes later.
 
     Args:
         profile: name of a link profile, or a YAML file.

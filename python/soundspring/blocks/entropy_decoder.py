@@ -38,8 +38,7 @@ class entropy_decoder(PduBlock):
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
         self._profile = load(profile)
         self._link = Link(self._profile)
-        self._decoder = self._link.entropy_decoder()
-        self._link.models.source  # loads before the flowgraph runs
+        self._decoder = self._link.entropy_decoder()  # loads the models, before the flowgraph runs
         self._next = first_sequence
         self._open: dict[int, dict[int, np.ndarray]] = {}
         self.counts = Counts()

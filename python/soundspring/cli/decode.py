@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     write(args.output, audio)
     say(
         f"{args.output}: {meta.samples / 16000:.2f} s; {stats.packets} packets read, {counts.packets_lost} lost, "
-        f"{counts.packets_undecodable} undecodable, {counts.packets_desync} damaged; {counts.frames_concealed} frames concealed"
+        f"{counts.packets_undecodable} undecodable, {counts.packets_desync} damaged; "
+        f"{counts.frames_concealed} frames concealed"
     )
     return 0

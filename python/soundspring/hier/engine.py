@@ -70,7 +70,8 @@ def _over_the_air(top, link: Link, source, head, count: int, channel, loss) -> d
     tail = rx.bursts.patience - link.period // 4 + link.profile.lookahead * link.period
     length = count * link.period
     silence, join = blocks.null_source(gr.sizeof_gr_complex), blocks.stream_mux(gr.sizeof_gr_complex, [length, tail])
-    end, air, symbols = blocks.head(gr.sizeof_gr_complex, length + tail), channel_model.of(channel), blocks.message_debug()
+    end, air = blocks.head(gr.sizeof_gr_complex, length + tail), channel_model.of(channel)
+    symbols = blocks.message_debug()
     top.connect(source, tx, (join, 0))
     top.connect(silence, (join, 1))
     top.connect(join, end, air, rx, head)

@@ -66,10 +66,13 @@ class receiver(gr.hier_block2):
         ]
         for source, target in pairwise(self.stages):
             self.msg_connect((source, "pdus"), (target, "pdus"))
-        self.set_loss = self.loss.set_loss
         self.msg_connect((self.bursts, "pdus"), (self, "symbols"))
         self.msg_connect((self.ldpc, "pdus"), (self, "packets"))
         self.connect(self.codec, self)
+
+    def set_loss(self, loss: str, seed: int = 0) -> None:
+        """Drop packets by another loss process from now on. Raises ValueError as `packet_loss` does."""
+        self.loss.set_loss(loss, seed)
 
     @property
     def cpu_s(self) -> float:

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The blocks from sound to packets and back agree with the plain functions; the engine agrees with `link.run`."""
+
+import numpy as np
+import pmt
+import pytest
+from flowgraphs import opened, pdu, through
+from gnuradio import blocks, gr
+from soundspring import link as functions
+from soundspring import profile
+from soundspring.blocks.codec_decoder import codec_decoder
+from soundspring.blocks.codec_encoder import codec_encoder
+from soundspring.blocks.concealer import concealer
+from soundspring.blocks.entropy_decoder import entropy_decoder
+from soundspring.blocks.entropy_encoder import entropy_encoder
+from soundspring.blocks.packet_formatter import packet_formatter
+from soundspring.blocks.packet_parser import packet_parser
+from soundspring.blocks.pdu import clock
+from soundspring.channel import make_channel
+from soundspring.channel.loss import parse_loss
+from soundspring.hier.engine import run as flowgraph
+
+REFERENCE = profile.load("reference")
+
+
+@pytest.fixture
+def link(tiny_models):
+    return functions.Link(REFERENCE, tiny_models)
+
+
+def tokens(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 1024, (count, 5, REFERENCE.layers)).astype(np.int16)
+
+
+def as_pdus(superframes):
+    return [pdu(t.ravel()) for t in superframes]
+
+
+def test_codec_encoder_gives_the_tokens_of_the_function(link, speech_like):
+    padded = functions.superframes(speech_like, REFERENCE)
+    top, source, block = gr.top_block(), blocks.vector_source_f(padded.ravel().tolist()), codec_encoder()
+    debug = blocks.message_debug()
+    top.connect(source, block)
+    top.msg_connect((block, "pdus"), (debug, "store"))
+    top.run()
+    encoder = link.codec_encoder()
+    got = [opened(debug.get_message(i)) for i in range(debug.num_messages())]
+    assert len(got) == len(padded)
+    for (meta, data), chunk in zip(got, padded, strict=True):
+        assert (meta["frames"], meta["layers"]) == (5, REFERENCE.layers)
+        assert np.array_equal(np.reshape(data, (5, -1)), encoder.push(chunk))
+
+
+def test_packets_are_those_of_the_function(link):
+    sent = tokens(4)
+    got = [(m, d) for m, d in through(entropy_encoder(), as_pdus(sent)) if "due" not in m]
+    encoder = link.entropy_encoder()
+    wanted = [group.bits for t in sent for group in encoder.push(t)[1]]
+    assert [(m["sequence"], m["group"]) for m, _ in got] == [(s, g) for s in range(4) for g in range(2)]
+    assert all(np.array_equal(d, w) for (_, d), w in zip(got, wanted, strict=True))
+
+
+def test_decoder_fills_gaps_in_order_and_on_the_clock(link):
+    sent = tokens(6)
+    encoder = link.entropy_encoder()
+    packets = {s: [g.bits for g in encoder.push(t)[1]] for s, t in enumerate(sent)}
+    block = entropy_decoder(first_sequence=0)
+    messages = [pdu(packets[s][g], sequence=s, group=g) for s in (1, 2, 4) for g in range(2) if (s, g) != (2, 1)]
+    got = through(block, [*messages, clock(6)])
+    assert [m["sequence"] for m, _ in got if "due" not in m] == list(range(6))
+    status = [m["status"] for m, _ in got if "due" not in m]
+    assert status == ["lost lost", "ok ok", "ok lost", "lost lost", "ok ok", "lost lost"]
+    assert block.counts.packets_lost == 7 and block.dropped == 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pdu(np.zeros(10, np.uint8)),
+        pdu(np.zeros(10, np.uint8), sequence=3, group=9),
+        pdu(np.full(10, 7, np.uint8), sequence=3, group=0),
+        pdu(np.zeros(10, np.float32), sequence=3, group=0),
+        pmt.intern("nonsense"),
+        pmt.cons(pmt.PMT_NIL, pmt.init_u8vector(3, [1, 0, 1])),
+    ],
+)
+def test_decoder_drops_what_it_cannot_use_and_goes_on(link, message):
+    encoder = link.entropy_encoder()
+    good = [pdu(g.bits, sequence=0, group=i) for i, g in enumerate(encoder.push(tokens(1)[0])[1])]
+    block = entropy_decoder()
+    got = through(block, [message, *good])
+    assert block.dropped == 1
+    assert [m["status"] for m, _ in got] == ["ok ok"]
+
+
+def test_garbage_bits_are_counted_as_damaged(link):
+    rng = np.random.default_rng(1)
+    bits = [pdu(rng.integers(0, 2, 120, np.uint8), sequence=0, group=g) for g in range(2)]
+    block = entropy_decoder()
+    through(block, bits)
+    assert block.counts.packets_desync + block.counts.packets_undecodable == 2
+
+
+@pytest.mark.parametrize("block", [entropy_encoder, concealer])
+@pytest.mark.parametrize("data", [np.zeros(7, np.int16), np.zeros(0, np.int16), np.zeros(80, np.uint8)])
+def test_wrong_tokens_are_dropped(tiny_models, block, data):
+    one = block()
+    assert through(one, [pdu(data)]) == [] and one.dropped == 1
+
+
+def test_codec_decoder_drops_what_is_no_latent(tiny_models):
+    top, block, sink = gr.top_block(), codec_decoder(), blocks.vector_sink_f()
+    top.connect(block, sink)
+    for message in (pdu(np.zeros(5, np.float32)), pdu(np.zeros(16, np.float32), layers=np.zeros(3, np.int16)),
+                    pdu(np.full(16, np.nan, np.float32), layers=np.ones(1, np.int16))):
+        block.receive(message)
+    assert block.dropped == 3
+
+
+@pytest.mark.parametrize(
+    "channel, snr, loss",
+    [("awgn", 12.0, None), ("awgn", -1.0, None), ("rayleigh", 8.0, "bernoulli:0.3"), ("none", None, "gilbert:0.3,3"),
+     ("awgn", -15.0, None)],
+)
+def test_engine_agrees_with_the_functions(link, speech_like, channel, snr, loss):
+    """Packet for packet, and sample for sample, for the same noise."""
+    results = []
+    for engine in (functions.run, flowgraph):
+        air = None if channel == "none" else make_channel(
+            channel, rate=link.sample_rate, snr_db=snr, oversampling=2, seed=4)
+        results.append(engine(link, speech_like, air, parse_loss(loss, 5) if loss else None))
+    ours, theirs = results
+    assert ours.counts == theirs.counts
+    assert len(ours.audio) == len(speech_like) and np.array_equal(ours.audio, theirs.audio)
+    assert ours.counts.packets_sent == 28 and (ours.counts.packets_lost > 0) == (snr != 12.0)
+
+
+def test_byte_packets_carry_everything(link):
+    encoder = link.entropy_encoder()
+    sent = {(s, g): group.bits for s, t in enumerate(tokens(3)) for g, group in enumerate(encoder.push(t)[1])}
+    messages = [pdu(bits, sequence=s, group=g) for (s, g), bits in sent.items()]
+    formatted = through(packet_formatter(), messages)
+    damaged = formatted[2][1].copy()
+    damaged[6] ^= 4
+    parser = packet_parser()
+    got = through(parser, [pdu(d) for _, d in formatted[:2]] + [pdu(damaged)] + [pdu(d) for _, d in formatted[3:]])
+    assert parser.dropped == 1 and len(got) == 5
+    for meta, bits in got:
+        wanted = sent[meta["sequence"], meta["group"]]
+        assert np.array_equal(bits[: wanted.size], wanted) and not np.any(bits[wanted.size :])
+
+
+def test_sequence_numbers_unwrap(tiny_models):
+    formatted = through(packet_formatter(), [pdu(np.ones(8, np.uint8), sequence=s, group=0)
+                                             for s in (65534, 65535, 65536, 65540)])
+    got = through(packet_parser(), [pdu(d) for _, d in formatted])
+    assert [m["sequence"] for m, _ in got] == [65534, 65535, 65536, 65540]
