@@ -113,7 +113,7 @@ def about(args: argparse.Namespace, utterances: Utterances) -> dict:
 
 
 def write(args: argparse.Namespace, figures: dict) -> None:
-    """To --json, where it was given; every key becomes a string."""
+    """To --json, where it was given. JSON makes a string of every key."""
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
