@@ -278,10 +278,25 @@ def encode(link: Link, audio: np.ndarray, counts: Counts | None = None) -> Itera
 
 
 def decode(
-    link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], samples: int, counts: Counts | None = None
+    link: Link,
+    frames: Iterable[tuple[int, Sequence[np.ndarray | None]]],
+    samples: int,
+    counts: Counts | None = None,
+    concealer=None,
 ) -> np.ndarray:
-    """Payloads of consecutive superframes (None: lost) -> sound float32 [samples], aligned with what was encoded."""
-    coder, concealer, codec = link.entropy_decoder(), link.concealer(), link.codec_decoder()
+    """Payloads of consecutive superframes (None: lost) -> sound float32 [samples], aligned with what was encoded.
+
+    concealer: None for the model's, or one of `baselines.concealers`.
+    """
+    coder = link.entropy_decoder()
+    return render(link, (coder.push(*frame) for frame in frames), samples, counts, concealer)
+
+
+def render(
+    link: Link, known: Iterable[DecodedSuperframe], samples: int, counts: Counts | None = None, concealer=None
+) -> np.ndarray:
+    """The part of `decode` behind the entropy decoder: what is known of consecutive superframes -> sound."""
+    concealer, codec = concealer or link.concealer(), link.codec_decoder()
     counts, out = counts if counts is not None else Counts(), []
 
     def play(estimate):
@@ -289,8 +304,7 @@ def decode(
             counts.frames_concealed += int(estimate.concealed.sum())
             out.append(speak(codec, estimate))
 
-    for sequence, payloads in frames:
-        decoded = coder.push(sequence, payloads)
+    for decoded in known:
         counts.add(decoded)
         play(concealer.push(decoded.tokens, decoded.received))
     for estimate in concealer.flush():

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn a training checkpoint into a model folder: float16 weights and a config.yaml that tells how they came about.
+
+    python models/train/export.py codec --checkpoint RUN/checkpoint.pt --models models
+    python models/train/export.py lm --checkpoint RUN/checkpoint.pt --models models --tokens DIR
+
+The language model needs the codec's folder beside it (the weights name each other) and the tokens it was trained on,
+whose histogram is the coder's static table. The cards are written by card.py, once everything is measured.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from soundspring import weights  # noqa: E402
+from soundspring.codec.model import Codec  # noqa: E402
+from soundspring.lm.model import LmConfig, MaskedLm  # noqa: E402
+
+
+def processor() -> str:
+    """The name of this machine's processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
+
+
+def training(saved: dict, args) -> dict:
+    """What config.yaml tells about the training."""
+    facts = {"minutes": round(saved["seconds"] / 60, 1), "steps": int(saved["step"]), "seed": args.seed}
+    return {"training": facts | {"hardware": args.hardware or f"one core of {processor()}"}}
+
+
+def check_half(tensors: dict) -> None:
+    """Refuse weights that float16 cannot hold."""
+    bad = [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v.half()).all()]
+    if bad:
+        raise ValueError(f"checkpoint: not finite in float16: {', '.join(bad)}; was the training stable?")
+
+
+def export_codec(saved: dict, folder: Path, more: dict) -> None:
+    """saved: what train_codec.py left."""
+    codec = Codec()
+    codec.load_state_dict(saved["codec"])
+    check_half(codec.state_dict())
+    weights.save(folder, "codec", codec.to_dict(), codec.state_dict(), **more)
+
+
+def histogram(tokens: np.ndarray, entries: int) -> torch.Tensor:
+    """tokens int [T, K] -> counts int64 [K, entries]."""
+    return torch.from_numpy(np.stack([np.bincount(layer, minlength=entries) for layer in tokens.T]))
+
+
+def export_lm(saved: dict, folder: Path, codec_folder: Path, tokens: np.ndarray, more: dict) -> None:
+    """saved: what train_lm.py left. tokens: those it was trained on, int16 [T, K]."""
+    codec, codec_config = weights.load(codec_folder, "codec")
+    model = MaskedLm(LmConfig(), codec["quantizer.codebooks"].float())
+    model.load_state_dict(saved["model"])
+    check_half(model.state_dict())
+    tensors = model.state_dict() | {"histogram": histogram(tokens, model.config.entries)}
+    weights.save(folder, "lm", model.to_dict(), tensors, codec_sha256=weights.identity(codec_config), **more)
+
+
+def main(argv: list[str] | None = None) -> None:
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("kind", choices=("codec", "lm"))
+    ap.add_argument("--checkpoint", type=Path, required=True)
+    ap.add_argument("--models", type=Path, required=True, help="folder of all models; the codec's is MODELS/codec")
+    ap.add_argument("--tokens", type=Path, help="folder of tokens_train.npz (lm)")
+    ap.add_argument("--seed", type=int, default=1, help="that the training was started with")
+    ap.add_argument("--hardware", help="what it was trained on; default: one core of this machine")
+    args = ap.parse_args(argv)
+    saved = torch.load(args.checkpoint, weights_only=True, map_location="cpu")
+    folder = args.models / args.kind
+    if args.kind == "codec":
+        export_codec(saved, folder, training(saved, args))
+    elif args.tokens is None:
+        ap.error("--tokens: the language model needs the tokens it was trained on")
+    else:
+        tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
+        export_lm(saved, folder, args.models / "codec", tokens, training(saved, args))
+    size = (folder / "weights.safetensors").stat().st_size
+    print(f"{folder}: {size / 1e6:.1f} MB after {saved['step']} steps, {saved['seconds'] / 60:.0f} minutes")
+
+
+if __name__ == "__main__":
+    main()
