@@ -144,10 +144,15 @@ class Unwrapper:
 
 
 class Link:
-    """One profile with its models; makes the stages of both ends."""
+    """One profile with its models; makes the stages of both ends. Raises ValueError on a radio that cannot be."""
 
     def __init__(self, profile: LinkProfile, models: Models | None = None):
         self.profile, self.models = profile, models or shared_models()
+        if profile.phy and self.burst_samples * 16000 > profile.superframe_samples * profile.phy.rate:
+            raise ValueError(
+                f"profile {profile.name}: a burst of {1000 * self.burst_samples / profile.phy.rate:.1f} ms does not "
+                f"fit into a superframe of {profile.superframe_samples / 16:.0f} ms; raise phy.rate or send fewer bits"
+            )
 
     @cached_property
     def plan(self) -> Plan:
