@@ -107,12 +107,13 @@ def make_channel(args: argparse.Namespace, link):
 
 def measure(args: argparse.Namespace, link, audio, result) -> dict:
     """The figures of one run; null where a metric is not installed or has nothing to measure."""
-    from ..coding.packet import BURST_BITS
+    from ..coding.packet import BURST_BITS, OVERHEAD
     from ..evaluation.metrics import score
 
     seconds, c, phy = len(audio) / 16000, result.counts, link.profile.phy
     superframes = len(c.status)
-    header = BURST_BITS * superframes if args.channel != "none" else 72 * c.packets_sent
+    packets = 8 * OVERHEAD * (c.packets_sent + c.copies_sent) + c.copy_bits
+    header = BURST_BITS * superframes if args.channel != "none" else packets
     burst = link.burst_samples if phy else 0
     room = sum(p.payload_bits for p in phy.packets) * superframes if phy else c.payload_bits
     frame_ms = 1000 * link.profile.superframe_samples / 16000
