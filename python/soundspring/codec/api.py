@@ -15,9 +15,7 @@ BEAM = 4
 def load(folder: str | Path) -> Codec:
     """The codec of a model folder. Raises FileNotFoundError or ValueError that says what is wrong with it."""
     tensors, config = weights.load(Path(folder), kind="codec")
-    codec = Codec(CodecConfig(**config["sizes"]))
-    codec.load_state_dict({k: v.float() for k, v in tensors.items()})
-    return codec.eval().requires_grad_(False)
+    return weights.build(Path(folder), config, tensors, lambda sizes: Codec(CodecConfig(**sizes)))
 
 
 class Encoder:
