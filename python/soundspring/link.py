@@ -144,10 +144,15 @@ class Unwrapper:
 
 
 class Link:
-    """One profile with its models; makes the stages of both ends."""
+    """One profile with its models; makes the stages of both ends. Raises ValueError on a radio that cannot be."""
 
     def __init__(self, profile: LinkProfile, models: Models | None = None):
         self.profile, self.models = profile, models or shared_models()
+        if profile.phy and self.burst_samples * 16000 > profile.superframe_samples * profile.phy.rate:
+            raise ValueError(
+                f"profile {profile.name}: a burst of {1000 * self.burst_samples / profile.phy.rate:.1f} ms does not "
+                f"fit into a superframe of {profile.superframe_samples / 16:.0f} ms; raise phy.rate or send fewer bits"
+            )
 
     @cached_property
     def plan(self) -> Plan:
@@ -231,6 +236,8 @@ class Counts:
     bursts_sent: int = 0
     bursts_detected: int = 0
     packets_sent: int = 0
+    copies_sent: int = 0
+    copy_bits: int = 0
     frames_concealed: int = 0
     model_bits: float = 0.0
     payload_bits: int = 0
@@ -369,11 +376,13 @@ class LinkResult:
 
 
 def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
-    """Send sound through everything: codec, coder and, where `channel` is given, FEC, modem and that channel."""
+    """Send sound through everything: codec, coder and, where `channel` is given, FEC, modem and that channel.
+
+    Without a channel the packets of `to_packets` are sent, copies included; `loss` hits what is sent, packet by packet.
+    """
     counts, timer, symbols, snr = Counts(), Timer(), [], []
     begin = perf_counter()
     sent = list(encode(link, audio, counts))
-    frames: Iterable = sent
     if channel is not None:
         samples = modulate(link, sent)
         timer.tx = perf_counter() - begin
@@ -383,11 +392,14 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
         found = demodulate(link, samples)
         counts.bursts_detected = len(found)
         symbols, snr = [f.burst.symbols for f in found], [float(f.burst.snr_db) for f in found]
-        frames = in_order(found, len(sent), len(link.profile.groups))
+        frames: Iterable = in_order(found, len(sent), len(link.profile.groups))
+        if loss is not None:
+            frames = drop(frames, loss)
     else:
+        packets = to_packets(link, sent)
+        counts.copies_sent, counts.copy_bits = copies(packets)
         timer.tx, begin = perf_counter() - begin, perf_counter()
-    if loss is not None:
-        frames = drop(frames, loss)
+        frames = from_packets(link, drop_packets(packets, loss), len(sent))
     out = decode(link, frames, len(audio), counts)
     timer.rx = perf_counter() - begin
     return LinkResult(out, counts, timer, np.concatenate([*symbols, np.zeros(0, np.complex64)]), snr)
@@ -402,6 +414,18 @@ def to_packets(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -
         out.extend(Packet(p.model, p.sequence, 0, p.payload, copy=True) for p in bases)
         bases = ([packets[0]] + bases)[: link.profile.copies]
     return out
+
+
+def copies(packets: Iterable[Packet]) -> tuple[int, int]:
+    """How many of the packets are copies, and the bits of their payloads."""
+    sizes = [8 * len(p.payload) for p in packets if p.copy]
+    return len(sizes), sum(sizes)
+
+
+def drop_packets(packets: Sequence[Packet], loss=None) -> list[Packet]:
+    """The packets that survive a process with `step(n) -> bool [n]`, in order of sending; all without one."""
+    gone = np.zeros(len(packets), bool) if loss is None else loss.step(len(packets))
+    return [p for p, g in zip(packets, gone, strict=True) if not g]
 
 
 def from_packets(link: Link, packets: Iterable[Packet], count: int) -> list[tuple[int, list[np.ndarray | None]]]:

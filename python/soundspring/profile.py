@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Link profiles: what is sent and how, read from a short YAML; every derived size is computed here, once."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 import yaml
@@ -11,23 +11,33 @@ FRAME = 320
 FRAMES_PER_SECOND = SAMPLE_RATE // FRAME
 ENTRIES = 1024
 MAX_LAYERS = 24
+MAX_GROUPS = 8  # of the three bits that number a packet
 POLICIES = ("independent", "layered", "chained")
 RATES = {"1.5k": 3, "3k": 6, "6k": 12, "12k": 24}
 
 
-def _strict(cls, where: str, data: dict) -> dict:
-    """The mapping itself, after refusing keys that `cls` does not know."""
+def _build(cls, where: str, data):
+    """`cls` from a mapping; refuses keys that it does not know and names those that it misses."""
     if not isinstance(data, dict):
-        raise ValueError(f"{where}: expected a mapping, got {type(data).__name__}")
-    known = {f.name for f in fields(cls)}
-    if unknown := sorted(set(data) - known):
+        raise ValueError(f"{where}: expected a mapping, got {data!r}")
+    known = {f.name: f.default is MISSING for f in fields(cls)}
+    if unknown := sorted(str(k) for k in data if k not in known):
         raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    return data
+    if missing := [name for name, needed in known.items() if needed and name not in data]:
+        raise ValueError(f"{where}: missing key {', '.join(missing)}")
+    return cls(**data)
 
 
-def _integer(name: str, value, low: int, high: int) -> None:
+def _integer(name: str, value, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
+    return value
+
+
+def _list(name: str, value) -> tuple:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"{name}: expected a list, got {value!r}")
+    return tuple(value)
 
 
 @dataclass(frozen=True)
@@ -66,8 +76,14 @@ class Phy:
 
     def __post_init__(self):
         _integer("header_code_bits", self.header_code_bits, 64, 4096)
+        for name, low, high in (("fft", 16, 4096), ("cp", 1, 4096), ("data_carriers", 2, 4094), ("pilots", 2, 4094),
+                                ("oversampling", 1, 64)):
+            _integer(name, getattr(self, name), low, high)
+        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 < self.rate < 1e10:
+            raise ValueError(f"rate: expected samples per second as a number such as 1.0e+6, got {self.rate!r}")
+        packets = _list("phy.packets", self.packets)
         object.__setattr__(self, "packets", tuple(
-            p if isinstance(p, PacketPhy) else PacketPhy(**_strict(PacketPhy, "phy.packets", p)) for p in self.packets))
+            p if isinstance(p, PacketPhy) else _build(PacketPhy, "phy.packets", p) for p in packets))
 
     @property
     def payload_symbols(self) -> int:
@@ -107,10 +123,8 @@ class LinkProfile:
 
     def __post_init__(self):
         set_ = object.__setattr__
-        set_(self, "groups", tuple(self.groups))
-        set_(self, "schedule", tuple(tuple(step) for step in self.schedule))
-        if isinstance(self.phy, dict):
-            set_(self, "phy", Phy(**_strict(Phy, f"profile {self.name}: phy", self.phy)))
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name: expected a word, got {self.name!r}")
         _integer("id", self.id, 0, 7)
         _integer("superframe", self.superframe, 1, 10)
         _integer("window", self.window, 1, 5)
@@ -119,9 +133,14 @@ class LinkProfile:
         _integer("copies", self.copies, 0, 2)
         if self.policy not in POLICIES:
             raise ValueError(f"policy: {self.policy!r} is not one of {', '.join(POLICIES)}")
-        if not self.groups or list(self.groups) != sorted(set(self.groups)) or not 1 <= self.groups[-1] <= MAX_LAYERS \
-                or self.groups[0] < 1:
-            raise ValueError(f"groups: expected rising layer counts from 1 to {MAX_LAYERS}, got {list(self.groups)}")
+        set_(self, "groups", tuple(_integer("groups", g, 1, MAX_LAYERS) for g in _list("groups", self.groups)))
+        if list(self.groups) != sorted(set(self.groups)) or len(self.groups) > MAX_GROUPS:
+            raise ValueError(f"groups: expected at most {MAX_GROUPS} rising layer counts, got {list(self.groups)}")
+        set_(self, "schedule", tuple(
+            tuple(_integer("schedule", f, 0, self.superframe - 1) for f in _list("schedule", step))
+            for step in _list("schedule", self.schedule)))
+        if self.phy is not None and not isinstance(self.phy, Phy):
+            set_(self, "phy", _build(Phy, f"profile {self.name}: phy", self.phy))
         if sorted(f for step in self.schedule for f in step) != list(range(self.superframe)):
             raise ValueError(f"schedule: each of the frames 0..{self.superframe - 1} must appear exactly once")
         if self.phy and len(self.phy.packets) != len(self.groups):
@@ -153,7 +172,6 @@ class LinkProfile:
         groups = (layers,) if layers <= base else (base, layers)
         return replace_profile(self, groups=groups, phy=None)
 
-
     def to_dict(self) -> dict:
         """Plain values that `from_dict` and YAML understand."""
         return asdict(self)
@@ -161,10 +179,8 @@ class LinkProfile:
 
 def from_dict(values: dict) -> LinkProfile:
     """The profile of `to_dict`. Raises ValueError on unknown or missing keys and on wrong values."""
-    missing = [k for k in ("name", "id", "superframe", "groups", "policy", "window", "schedule") if k not in values]
-    if missing:
-        raise ValueError(f"profile {values.get('name', '')}: missing key {', '.join(missing)}")
-    return LinkProfile(**_strict(LinkProfile, f"profile {values['name']}", values))
+    name = values.get("name", "") if isinstance(values, dict) else ""
+    return _build(LinkProfile, f"profile {name}".strip(), values)
 
 
 def replace_profile(profile: LinkProfile, **changes) -> LinkProfile:
@@ -196,7 +212,10 @@ def load(name_or_path: "str | Path | LinkProfile") -> LinkProfile:
         path = Path(__file__).parent / "profiles" / f"{name_or_path}.yaml"
         if not path.exists():
             raise ValueError(f"profile: {name_or_path!r} is not one of {', '.join(profiles())}, nor a .yaml file")
-    data = yaml.safe_load(path.read_text())
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"profile {path}: not YAML: {error}") from error
     if not isinstance(data, dict):
         raise ValueError(f"profile {path}: expected a mapping")
     return from_dict({"name": path.stem} | data)

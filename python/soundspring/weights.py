@@ -4,9 +4,16 @@
 `config.yaml` names the SHA-256 of each weights file under the key `sha256`: {file name: 64 hexadecimal digits}.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 def models_dir() -> Path:
@@ -39,11 +46,27 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def faults(folder: Path) -> list[str]:
-    """What is wrong with a model's files, a line each; none if every weights file is there and has its SHA-256."""
+def read_config(folder: Path) -> dict:
+    """The mapping in a model's config.yaml. Raises FileNotFoundError or ValueError that says how to mend it."""
     import yaml
 
-    wanted = (yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) or {}).get("sha256")
+    if not (folder / "config.yaml").is_file():
+        raise FileNotFoundError(f"no model in {folder}: config.yaml is missing; install the models again")
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{folder}/config.yaml is not YAML ({error}); install the models again") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder}/config.yaml holds no mapping; install the models again")
+    return config
+
+
+def faults(folder: Path) -> list[str]:
+    """What is wrong with a model's files, a line each; none if every weights file is there and has its SHA-256."""
+    try:
+        wanted = read_config(folder).get("sha256")
+    except ValueError as error:
+        return [str(error)]
     if not isinstance(wanted, dict) or not wanted:
         return [f"{folder.name}/config.yaml names no sha256 of its weights"]
     found = []
@@ -60,20 +83,33 @@ def load(folder: Path, kind: str) -> tuple[dict, dict]:
 
     Raises FileNotFoundError or ValueError with what is wrong and how to mend it. Nothing is unpickled.
     """
-    import yaml
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not (folder / "config.yaml").is_file():
-        raise FileNotFoundError(f"no model in {folder}: config.yaml is missing; install the models again")
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config = read_config(folder)
     if config.get("kind") != kind:
         raise ValueError(f"{folder} holds a model of kind {config.get('kind')!r}, not {kind!r}; name the right folder")
     if wrong := faults(folder):
         raise ValueError(f"{'; '.join(wrong)}: install the models again")
     tensors = {}
     for name in sorted(config["sha256"]):
-        tensors |= load_file(folder / name)
+        try:
+            tensors |= load_file(folder / name)
+        except SafetensorError as error:
+            raise ValueError(f"{folder / name} holds no tensors ({error}): install the models again") from error
     return tensors, config
+
+
+def build(folder: Path, config: dict, tensors: dict, make: Callable[[dict], Module]) -> Module:
+    """The network `make(sizes)` with these weights in float32, ready to run. ValueError where the two do not fit."""
+    try:
+        model = make(config["sizes"])
+        model.load_state_dict({k: v.float() for k, v in tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{folder}: its sizes and its weights do not fit ({reason}); install the models again"
+                         ) from error
+    return model.eval().requires_grad_(False)
 
 
 def save(folder: Path, kind: str, sizes: dict, tensors: dict, **more) -> None:

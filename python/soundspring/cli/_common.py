@@ -4,6 +4,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from .. import profile as profiles
 from ..profile import LinkProfile
@@ -51,6 +52,18 @@ def read_speech(path: str):
     for note in info.notes:
         say(f"{path}: {note}")
     return audio
+
+
+def writable(*paths: str | Path | None) -> None:
+    """Refuse files that cannot be written before the work begins, not after. None and - are passed over."""
+    for path in paths:
+        if path is None or str(path) == "-":
+            continue
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise ValueError(f"{path}: there is no folder {folder}; make it first")
+        if Path(path).is_dir():
+            raise ValueError(f"{path}: is a folder; name a file in it")
 
 
 def progress(items, total: int, label: str):

@@ -3,7 +3,7 @@
 
 import argparse
 
-from ._common import one_thread, progress, say
+from ._common import one_thread, progress, say, writable
 
 
 def register(subparsers) -> None:
@@ -18,18 +18,18 @@ def run(args: argparse.Namespace) -> int:
     from ..audio.io import write
     from ..channel.loss import parse_loss
     from ..coding.ssp import read_ssp
-    from ..link import Counts, Link, Models, decode, drop, from_packets
+    from ..link import Counts, Link, Models, decode, drop_packets, from_packets
     from ..profile import from_dict
 
+    writable(args.output)
     one_thread()
+    loss = parse_loss(args.loss, args.seed) if args.loss else None
     models, counts = Models(), Counts()
     meta, packets, stats = read_ssp(args.input, models.sha256)
     link = Link(from_dict(meta.settings), models)
     # One frame of the transform follows the last sample.
     total = -(-(meta.samples + models.codec.delay) // link.profile.superframe_samples)
-    frames = from_packets(link, packets, total)
-    if args.loss:
-        frames = drop(frames, parse_loss(args.loss, args.seed))
+    frames = from_packets(link, drop_packets(packets, loss), total)
     audio = decode(link, progress(frames, total, "decoding"), meta.samples, counts)
     write(args.output, audio)
     say(

@@ -4,7 +4,7 @@
 import argparse
 
 from .. import profile as profiles
-from ._common import add_profile, chosen_profile, one_thread, progress, read_speech, say
+from ._common import add_profile, chosen_profile, one_thread, progress, read_speech, say, writable
 
 
 def register(subparsers) -> None:
@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     from ..coding.ssp import SspMeta, write_ssp
     from ..link import Counts, Link, encode, superframes, to_packets
 
+    writable(args.output)
     one_thread()
     link, counts = Link(chosen_profile(args)), Counts()
     audio = read_speech(args.input)

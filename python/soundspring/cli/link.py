@@ -5,7 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ._common import add_profile, chosen_profile, one_thread, read_speech, say
+from ._common import add_profile, chosen_profile, one_thread, read_speech, say, writable
 
 CHANNELS = ("none", "awgn", "rayleigh", "rician", "tdl-a", "tdl-c")
 
@@ -51,15 +51,16 @@ def run(args: argparse.Namespace) -> int:
     from ..channel.loss import parse_loss
     from ..link import Link
 
+    writable(args.output, args.json)
     one_thread()
     if args.channel != "none" and args.snr is None:
         args.snr = 12.0
     if args.channel == "none" and args.snr is not None:
         raise ValueError("--snr: channel none has no noise; choose another --channel, or --loss for packet loss")
     link = Link(chosen_profile(args))
+    channel, loss = make_channel(args, link), parse_loss(args.loss, args.seed) if args.loss else None
     audio = read_speech(args.input)
-    loss = parse_loss(args.loss, args.seed) if args.loss else None
-    result = engine(args.engine)(link, audio, make_channel(args, link), loss)
+    result = engine(args.engine)(link, audio, channel, loss)
     write(args.output, result.audio)
     figures = measure(args, link, audio, result)
     if args.json == "-":
@@ -92,6 +93,9 @@ def make_channel(args: argparse.Namespace, link):
         return None
     if link.profile.phy is None:
         raise ValueError(f"--channel: profile {link.profile.name} has no phy section; use --channel none with it")
+    for option, value, limit in (("--cfo", args.cfo, 1e6), ("--clock", args.clock, 1e4)):
+        if not abs(value) <= limit:
+            raise ValueError(f"{option}: must be a number from -{limit:g} to {limit:g}, not {value}")
     return make(
         args.channel,
         rate=link.sample_rate,
@@ -107,12 +111,13 @@ def make_channel(args: argparse.Namespace, link):
 
 def measure(args: argparse.Namespace, link, audio, result) -> dict:
     """The figures of one run; null where a metric is not installed or has nothing to measure."""
-    from ..coding.packet import BURST_BITS
+    from ..coding.packet import BURST_BITS, OVERHEAD
     from ..evaluation.metrics import score
 
     seconds, c, phy = len(audio) / 16000, result.counts, link.profile.phy
     superframes = len(c.status)
-    header = BURST_BITS * superframes if args.channel != "none" else 72 * c.packets_sent
+    packets = 8 * OVERHEAD * (c.packets_sent + c.copies_sent) + c.copy_bits
+    header = BURST_BITS * superframes if args.channel != "none" else packets
     burst = link.burst_samples if phy else 0
     room = sum(p.payload_bits for p in phy.packets) * superframes if phy else c.payload_bits
     frame_ms = 1000 * link.profile.superframe_samples / 16000

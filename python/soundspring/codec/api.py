@@ -15,17 +15,17 @@ BEAM = 4
 def load(folder: str | Path) -> Codec:
     """The codec of a model folder. Raises FileNotFoundError or ValueError that says what is wrong with it."""
     tensors, config = weights.load(Path(folder), kind="codec")
-    codec = Codec(CodecConfig(**config["sizes"]))
-    codec.load_state_dict({k: v.float() for k, v in tensors.items()})
-    return codec.eval().requires_grad_(False)
+    return weights.build(Path(folder), config, tensors, lambda sizes: Codec(CodecConfig(**sizes)))
 
 
 class Encoder:
     """Sound to tokens. `layers`: 1..24, 0.5 kbps each; `beam`: partial codes kept while quantising (1: greedy)."""
 
     def __init__(self, codec: Codec, layers: int, beam: int = BEAM):
-        if not 1 <= layers <= codec.config.layers:
-            raise ValueError(f"layers: expected 1 to {codec.config.layers}, got {layers}")
+        if layers not in range(1, codec.config.layers + 1):
+            raise ValueError(f"layers: expected a whole number from 1 to {codec.config.layers}, got {layers}")
+        if beam not in range(1, codec.config.entries + 1):
+            raise ValueError(f"beam: expected a whole number from 1 to {codec.config.entries}, got {beam}")
         self.codec, self.layers, self.beam = codec, layers, beam
         self.reset()
 
@@ -34,13 +34,17 @@ class Encoder:
 
     @torch.inference_mode()
     def push(self, audio: np.ndarray) -> np.ndarray:
-        """float32 [n*320] in [-1, 1] at 16 kHz -> int16 [n, layers]. Raises ValueError on another length."""
+        """float32 [n*320] in [-1, 1] at 16 kHz -> int16 [n, layers]. Raises ValueError on another length.
+
+        What lies beyond full scale is clipped to it, and NaN counts as 0.
+        """
         hop = self.codec.config.hop
         if audio.ndim != 1 or len(audio) % hop:
             raise ValueError(f"audio: expected whole frames of {hop} samples, got shape {audio.shape}")
         if not len(audio):
             return np.zeros((0, self.layers), np.int16)
-        z, self.state = self.codec.analyse(torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None], self.state)
+        sound = np.clip(np.nan_to_num(audio.astype(np.float32)), -1.0, 1.0)
+        z, self.state = self.codec.analyse(torch.from_numpy(sound)[None], self.state)
         return self.codec.quantizer.encode(z[0], self.layers, self.beam).numpy().astype(np.int16)
 
 
@@ -56,7 +60,15 @@ class Decoder:
 
     @torch.inference_mode()
     def push(self, latent: np.ndarray, layers: np.ndarray) -> np.ndarray:
-        """latent float32 [n, latent] of `layers` int [n] known layers each -> float32 [n*320]."""
+        """latent float32 [n, latent] of `layers` int [n] known layers each -> float32 [n*320].
+
+        Raises ValueError on other shapes or layers beyond the codec's.
+        """
+        c = self.codec.config
+        if latent.ndim != 2 or latent.shape[1] != c.latent:
+            raise ValueError(f"latent: expected shape [n, {c.latent}], got {latent.shape}")
+        if layers.shape != latent.shape[:1] or not ((layers >= 0) & (layers <= c.layers)).all():
+            raise ValueError(f"layers: expected {len(latent)} numbers from 0 to {c.layers}, got {layers}")
         if not len(latent):
             return np.zeros(0, np.float32)
         args = (torch.from_numpy(np.ascontiguousarray(a)) for a in (latent.astype(np.float32), layers.astype(np.int64)))
@@ -71,6 +83,8 @@ class Decoder:
 
 def latents(codec: Codec, tokens: np.ndarray) -> np.ndarray:
     """tokens int16 [n, K] -> the sum of their codebook vectors, float32 [n, latent]. Raises ValueError out of range."""
+    if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= codec.config.layers:
+        raise ValueError(f"tokens: expected shape [n, 1..{codec.config.layers}], got {tokens.shape}")
     if tokens.size and (tokens.min() < 0 or tokens.max() >= codec.config.entries):
         raise ValueError(f"tokens: expected 0..{codec.config.entries - 1}, got {tokens.min()}..{tokens.max()}")
     return codec.quantizer.decode(torch.from_numpy(tokens.astype(np.int64))).numpy()

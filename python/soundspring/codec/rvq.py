@@ -25,16 +25,23 @@ class ResidualQuantizer(nn.Module):
     def encode(self, latent: torch.Tensor, layers: int | None = None, beam: int = 1) -> torch.Tensor:
         """latent [N, dim] -> tokens int64 [N, layers].
 
-        With beam > 1 the best `beam` partial codes survive each layer, which finds a smaller final error.
+        With beam > 1 the best `beam` partial codes survive each layer; the final error is at most the greedy one.
         """
         layers = layers or self.layers
+        greedy = self._greedy(latent, layers)
         if beam == 1:
-            residual, tokens = latent, []
-            for k in range(layers):
-                tokens.append(self.nearest(residual, k))
-                residual = residual - self.codebooks[k][tokens[-1]]
-            return torch.stack(tokens, 1)
-        return self._beam(latent, layers, beam)
+            return greedy
+        # A beam may lose the greedy path on its way and end worse, so that one stays in the race.
+        codes = torch.stack([self._beam(latent, layers, beam), greedy])
+        best = (latent - self.decode(codes)).pow(2).sum(-1).argmin(0)
+        return codes[best, torch.arange(len(latent))]
+
+    def _greedy(self, latent: torch.Tensor, layers: int) -> torch.Tensor:
+        residual, tokens = latent, []
+        for k in range(layers):
+            tokens.append(self.nearest(residual, k))
+            residual = residual - self.codebooks[k][tokens[-1]]
+        return torch.stack(tokens, 1)
 
     def _beam(self, latent: torch.Tensor, layers: int, beam: int) -> torch.Tensor:
         n = len(latent)

@@ -14,6 +14,7 @@ from pathlib import Path
 from .packet import MAGIC, VERSION, NotAPacket, Packet, PacketError, WrongModel, model_id, parse_at
 
 MARK = b"SSP1"  # the digit is the file's major version
+MAX_SAMPLES = 24 * 3600 * 16000  # a day: a damaged or hostile header must not keep a decoder busy for ever
 REPEAT = 512  # packets between two copies of the header
 FIRST, AGAIN, LAST = range(3)
 _HEAD = struct.Struct(">4sBH")  # mark, kind, length of the JSON; CRC-32 over all of it follows
@@ -119,6 +120,10 @@ def _parse_header(data: bytes, start: int) -> tuple[int, SspMeta, int] | None:
     try:
         meta = SspMeta(**json.loads(data[start + _HEAD.size:end - 4]))
         model_id(meta.model, 16)
+        for name, low, high in (("samples", 0, MAX_SAMPLES), ("sample_rate", 1, 1 << 32), ("packets", 0, 1 << 32)):
+            value = getattr(meta, name)
+            if type(value) is not int or not low <= value <= high:
+                raise ValueError(f"{name}: must be {low}..{high}; got {value!r}")
     except (ValueError, TypeError) as error:
         raise SspError(f"header intact but not understood ({error}); use a newer release") from error
     return kind, meta, end - start

@@ -30,10 +30,14 @@ class Concealer:
     """Streams over superframes; an erased token becomes its expected codebook vector given the window.
 
     layers: number of layers of the profile. context: frames of the past that the trunk sees. lookahead: superframes
-    to wait for (0 or more); the estimate then comes that much later.
+    to wait for (0 or more); the estimate then comes that much later. Raises ValueError on impossible ones.
     """
 
     def __init__(self, model: MaskedLm, codebooks: torch.Tensor, layers: int, context: int = 20, lookahead: int = 0):
+        if layers not in range(1, model.config.layers + 1):
+            raise ValueError(f"layers: expected a whole number from 1 to {model.config.layers}, got {layers}")
+        if context < 0 or lookahead < 0:
+            raise ValueError(f"context, lookahead: expected 0 or more, got {context}, {lookahead}")
         self.model, self.books, self.layers = model, codebooks, layers
         self.context, self.lookahead = context, lookahead
         self.reset()
@@ -46,7 +50,14 @@ class Concealer:
         self.gap, self.level = 0, 1.0
 
     def push(self, tokens: np.ndarray, received: np.ndarray) -> Estimate | None:
-        """tokens int16, received bool [S, layers] -> the estimate of the superframe `lookahead` back, None at first."""
+        """tokens int16, received bool [S, layers] -> the estimate of the superframe `lookahead` back, None at first.
+
+        Raises ValueError on other shapes.
+        """
+        if tokens.ndim != 2 or tokens.shape != received.shape or tokens.shape[1] != self.layers:
+            raise ValueError(
+                f"tokens, received: expected [S, {self.layers}] alike, got {tokens.shape} and {received.shape}"
+            )
         self.tokens = np.concatenate([self.tokens, np.where(received, tokens, 0).astype(np.int16)])
         self.received = np.concatenate([self.received, received])
         self.waiting.append(len(tokens))

@@ -28,12 +28,9 @@ def load(folder: str | Path, codec_folder: str | Path) -> LanguageModel:
     """
     tensors, config = weights.load(Path(folder), kind="lm")
     codec, codec_config = weights.load(Path(codec_folder), kind="codec")
-    if config["codec_sha256"] != weights.identity(codec_config):
+    if config.get("codec_sha256") != weights.identity(codec_config):
         raise ValueError(f"{folder} was trained on another codec than {codec_folder}; install models of one release")
     codebooks = codec["quantizer.codebooks"].float()
     histogram = tensors.pop("histogram").long().numpy()
-    model = MaskedLm(LmConfig(**config["sizes"]), codebooks)
-    model.load_state_dict({k: v.float() for k, v in tensors.items()})
-    return LanguageModel(
-        model.eval().requires_grad_(False), codebooks, histogram, weights.identity(codec_config, config)
-    )
+    model = weights.build(Path(folder), config, tensors, lambda sizes: MaskedLm(LmConfig(**sizes), codebooks))
+    return LanguageModel(model, codebooks, histogram, weights.identity(codec_config, config))

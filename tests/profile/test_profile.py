@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Profiles: what they compute, that they survive YAML and dicts, and that an impossible one is named, not clamped."""
+
+import json
+
+import pytest
+import yaml
+from soundspring import profile
+from soundspring.profile import LinkProfile, from_dict, load, profiles, replace_profile
+
+PHY = {"header_code_bits": 384, "packets": [
+    {"payload_bits": 144, "code_bits": 480, "bits_per_symbol": 2},
+    {"payload_bits": 384, "code_bits": 960, "bits_per_symbol": 4}]}
+GOOD = {"name": "good", "id": 4, "superframe": 5, "groups": [3, 12], "policy": "layered", "window": 1,
+        "schedule": [[2], [0, 4], [1, 3]], "phy": PHY}
+
+
+def changed(**changes):
+    return from_dict(GOOD | changes)
+
+
+def test_sizes_are_derived():
+    p = changed()
+    assert (p.layers, p.superframe_samples, p.superframes_per_second, p.raw_bps) == (12, 1600, 10.0, 6000)
+    assert [p.group_layers(g) for g in (0, 1)] == [(0, 3), (3, 12)]
+    assert [x.symbols for x in p.phy.packets] == [240, 240] and p.phy.payload_symbols == 480
+
+
+def test_the_shipped_profiles_load_and_have_ids_and_names_of_their_own():
+    names = profiles()
+    assert {"reference", "packet20", "chained"} <= set(names)
+    loaded = [load(name) for name in names]
+    assert [p.name for p in loaded] == names
+    assert len({p.id for p in loaded}) == len(loaded)
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_dict_json_and_yaml_give_the_profile_back(name, tmp_path):
+    p = load(name)
+    assert from_dict(p.to_dict()) == p
+    assert from_dict(json.loads(json.dumps(p.to_dict()))) == p
+    file = tmp_path / "other.yaml"
+    file.write_text(yaml.safe_dump(json.loads(json.dumps(p.to_dict()))))
+    assert load(file) == p and load(str(file)) == p
+
+
+def test_a_file_without_a_name_is_called_as_the_file(tmp_path):
+    file = tmp_path / "mine.yml"
+    file.write_text(yaml.safe_dump({k: v for k, v in GOOD.items() if k != "name"}))
+    assert load(file).name == "mine"
+
+
+def test_profiles_cannot_be_changed_behind_anyones_back():
+    with pytest.raises(AttributeError):
+        load("reference").window = 3
+    assert replace_profile(load("reference"), window=3).window == 3
+
+
+@pytest.mark.parametrize(("layers", "groups"), [(3, (3,)), (6, (3, 6)), (12, (3, 12)), (24, (3, 24)), (2, (2,))])
+def test_another_rate_keeps_the_base_and_has_no_radio(layers, groups):
+    p = load("reference").with_layers(layers)
+    assert p.groups == groups and p.layers == layers and p.phy is None
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"groups": []}, "groups"),
+        ({"groups": 12}, "groups"),
+        ({"groups": [12, 3]}, "groups"),
+        ({"groups": [3, 3]}, "groups"),
+        ({"groups": [0, 3]}, "groups"),
+        ({"groups": [3, 25]}, "groups"),
+        ({"groups": [3, "12"]}, "groups"),
+        ({"groups": [3, 4.5]}, "groups"),
+        ({"groups": list(range(1, 10)), "phy": None}, "groups"),
+        ({"policy": "Layered"}, "policy"),
+        ({"policy": None}, "policy"),
+        ({"policy": ["layered"]}, "policy"),
+        ({"superframe": 0}, "superframe"),
+        ({"superframe": 5.0}, "superframe"),
+        ({"superframe": True}, "superframe"),
+        ({"superframe": 3}, "schedule"),
+        ({"window": 0}, "window"),
+        ({"window": 99}, "window"),
+        ({"lookahead": -1}, "lookahead"),
+        ({"lookahead": "two"}, "lookahead"),
+        ({"refresh": 0}, "refresh"),
+        ({"copies": 3}, "copies"),
+        ({"id": 8}, "id"),
+        ({"name": 5}, "name"),
+        ({"schedule": [[0, 1, 2, 3]]}, "schedule"),
+        ({"schedule": [[0, 1, 2, 3, 3]]}, "schedule"),
+        ({"schedule": [0, 1, 2, 3, 4]}, "schedule"),
+        ({"schedule": "01234"}, "schedule"),
+        ({"schedule": [[0, 1], [2, 3, "4"]]}, "schedule"),
+        ({"polciy": "layered"}, "unknown key polciy"),
+        ({7: 1}, "unknown key 7"),
+        ({"phy": 3}, "phy"),
+        ({"phy": {}}, "missing key header_code_bits, packets"),
+        ({"phy": PHY | {"fftt": 64}}, "unknown key fftt"),
+        ({"phy": PHY | {"packets": PHY["packets"][:1]}}, "1 packets for 2 groups"),
+        ({"phy": PHY | {"packets": []}}, "packets"),
+        ({"phy": PHY | {"packets": [1, 2]}}, "packets"),
+        ({"phy": PHY | {"packets": [{"payload_bits": 144}] * 2}}, "missing key code_bits, bits_per_symbol"),
+        ({"phy": PHY | {"packets": [{"payload_bits": 144, "code_bits": 144, "bits_per_symbol": 2}] * 2}}, "code_bits"),
+        ({"phy": PHY | {"packets": [{"payload_bits": 144, "code_bits": 481, "bits_per_symbol": 2}] * 2}}, "code_bits"),
+        ({"phy": PHY | {"packets": [{"payload_bits": 144, "code_bits": 480, "bits_per_symbol": 3}] * 2}},
+         "bits_per_symbol"),
+        ({"phy": PHY | {"header_code_bits": 3}}, "header_code_bits"),
+        ({"phy": PHY | {"rate": "1e6"}}, "rate"),
+        ({"phy": PHY | {"rate": -1}}, "rate"),
+        ({"phy": PHY | {"rate": float("nan")}}, "rate"),
+        ({"phy": PHY | {"oversampling": 0}}, "oversampling"),
+        ({"phy": PHY | {"fft": "64"}}, "fft"),
+    ],
+)
+def test_an_impossible_profile_is_an_error_that_names_the_key(change, names):
+    with pytest.raises(ValueError, match=names):
+        from_dict(GOOD | change)
+
+
+@pytest.mark.parametrize("key", ["id", "superframe", "groups", "policy", "window", "schedule"])
+def test_a_missing_key_is_named(key):
+    with pytest.raises(ValueError, match=f"missing key {key}"):
+        from_dict({k: v for k, v in GOOD.items() if k != key})
+
+
+@pytest.mark.parametrize("values", [None, [], "reference", 3])
+def test_something_else_than_a_mapping_is_refused(values):
+    with pytest.raises(ValueError, match="mapping"):
+        from_dict(values)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "just words", "a: [1", "\ta: 1", "{name: x, groups: &a [*a]}"])
+def test_a_file_that_is_no_profile_is_refused(tmp_path, text):
+    file = tmp_path / "odd.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match="odd|profile"):
+        load(file)
+
+
+def test_an_unknown_name_lists_those_there_are():
+    with pytest.raises(ValueError, match="reference"):
+        load("refrence")
+    with pytest.raises(FileNotFoundError):
+        load("nowhere/at-all.yaml")
+
+
+def test_a_profile_loads_as_itself():
+    p = load("reference")
+    assert load(p) is p
+
+
+def test_a_radio_is_asked_for_by_name():
+    assert profile.with_radio(load("reference")).phy is not None
+    with pytest.raises(ValueError, match="packet20 has no radio part"):
+        profile.with_radio(load("packet20"))
+
+
+def test_a_radio_that_cannot_be_is_refused_before_anything_is_sent(tiny_models):
+    from soundspring.link import Link
+
+    for change, names in [({"rate": 2000.0}, "does not fit"), ({"cp": 65}, "cp"), ({"data_carriers": 62}, "carriers"),
+                          ({"pilots": 3}, "pilots")]:
+        with pytest.raises(ValueError, match=names):
+            Link(changed(phy=PHY | change), tiny_models)
+    assert isinstance(Link(changed(), tiny_models).profile, LinkProfile)
