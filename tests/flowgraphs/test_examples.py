@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every example flowgraph compiles with grcc and runs without a display, in a process of its own, as a user's does."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundspring import link, profile
+from soundspring.channel.loss import parse_loss
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
+TO_THE_END = ["packet_loss", "stock_blocks", "voice_over_fading"]
+LIVE = ["voice_over_awgn"]
+LIMIT_S = 240  # the first start compiles the kernels
+
+
+@pytest.fixture(scope="module")
+def installed():
+    """Flowgraphs import gnuradio.soundspring, so the module must be installed for this Python."""
+    if subprocess.run([sys.executable, "-c", "import gnuradio.soundspring"], capture_output=True).returncode:
+        pytest.skip("the module is not installed for this Python; `make install` does it")
+
+
+@pytest.fixture(scope="module")
+def programs(installed, tmp_path_factory):
+    """Each example compiled by grcc: name -> Python file."""
+    folder = tmp_path_factory.mktemp("programs")
+    environment = os.environ | {"GRC_BLOCKS_PATH": str(ROOT / "grc")}
+    out = {}
+    for example in EXAMPLES:
+        done = subprocess.run([sys.executable, shutil.which("grcc") or "/usr/bin/grcc", "-o", str(folder), str(example)],
+                              env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        out[example.stem] = folder / f"{example.stem}.py"
+    return out
+
+
+@pytest.fixture
+def speech(tmp_path, speech_like):
+    """A short file, silence at its end: what is still inside when a flowgraph ends is silence."""
+    path = tmp_path / "in.wav"
+    padded = np.concatenate([speech_like, np.zeros(12000, np.float32)])
+    soundfile.write(path, padded, 16000, subtype="PCM_16")
+    return path
+
+
+def start(program, folder, models, *options):
+    environment = os.environ | {"SOUNDSPRING_MODELS": str(models), "QT_QPA_PLATFORM": "offscreen",
+                                "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    return subprocess.Popen([sys.executable, str(program), *map(str, options)], cwd=folder, env=environment,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_all_examples_are_named_here():
+    assert [example.stem for example in EXAMPLES] == sorted(TO_THE_END + LIVE)
+
+
+def test_all_examples_compile(programs):
+    for program in programs.values():
+        assert "soundspring" in program.read_text()
+
+
+@pytest.mark.parametrize("name", TO_THE_END)
+def test_example_runs_to_its_end(programs, name, tmp_path, tiny_models_dir, speech):
+    process = start(programs[name], tmp_path, tiny_models_dir, "--sound-in", speech, "--sound-out", tmp_path / "out.wav")
+    _, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, errors
+    sent, received = soundfile.read(speech)[0], soundfile.read(tmp_path / "out.wav")[0]
+    assert len(sent) - 4000 < len(received) <= len(sent) + 1600
+    assert np.abs(received).max() > 1e-4
+
+
+def test_packet_loss_example_is_the_function(programs, tmp_path, tiny_models_dir, speech, tiny_models):
+    process = start(programs["packet_loss"], tmp_path, tiny_models_dir, "--sound-in", speech,
+                    "--sound-out", tmp_path / "out.wav", "--loss", "bernoulli:0.3", "--seed", 7)
+    _, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, errors
+    audio = soundfile.read(speech, dtype="float32")[0]
+    wanted = link.run(link.Link(profile.load("packet20"), tiny_models), audio, loss=parse_loss("bernoulli:0.3", 7))
+    received = soundfile.read(tmp_path / "out.wav")[0]
+    assert wanted.counts.packets_lost > 20
+    assert np.abs(received - wanted.audio[: len(received)]).max() < 2 / 32768  # 16 bits in the file
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_live_example_runs_until_it_is_stopped(programs, name, tmp_path, tiny_models_dir, speech):
+    out = tmp_path / "out.wav"
+    process = start(programs[name], tmp_path, tiny_models_dir, "--sound-in", speech, "--sound-out", out)
+    end = time.monotonic() + LIMIT_S
+    while process.poll() is None and time.monotonic() < end and not (out.exists() and out.stat().st_size > 30000):
+        time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors, errors
+    received = soundfile.read(out)[0]
+    assert len(received) > 14000 and np.abs(received).max() > 1e-4
