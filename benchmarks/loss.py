@@ -12,7 +12,8 @@ import numpy as np
 from common import about, arguments, means, progress, score, show, speech, write
 from soundspring.baselines.concealers import FewerLayers, Mute, RepeatLatent
 from soundspring.channel.loss import Bernoulli
-from soundspring.link import Counts, Link, Models, encode, render
+from soundspring.link import Counts, Link, Models, encode, speak
+from soundspring.lm.conceal import Estimate
 from soundspring.profile import load
 
 LAYERS = 12
@@ -59,6 +60,17 @@ def losses(kind: str, percent: int, seed: int, superframes: int, groups: int) ->
     return process.step(superframes * groups).reshape(superframes, groups)
 
 
+def render(link: Link, known: list, samples: int, concealer) -> np.ndarray:
+    """As link.render, but the codec decodes all superframes in one call, in a fraction of the time.
+
+    The same sound, but for a fade's ramps, which here run on over the borders of superframes.
+    """
+    estimates = [e for d in known if (e := concealer.push(d.tokens, d.received)) is not None] + concealer.flush()
+    fields = ("latent", "layers", "gain", "concealed")
+    whole = Estimate(*(np.concatenate([getattr(e, f) for e in estimates]) for f in fields))
+    return speak(link.codec_decoder(), whole)[link.models.codec.delay :][:samples]
+
+
 def utterance(decoder: MemoDecoder, x: np.ndarray, kind: str, seed: int, results: dict) -> None:
     """All rates and methods on one utterance, added to results[percent][method] and results[percent]["counts"]."""
     link = decoder.link
@@ -66,12 +78,13 @@ def utterance(decoder: MemoDecoder, x: np.ndarray, kind: str, seed: int, results
         lost = losses(kind, percent, seed, len(decoder.sent), len(link.profile.groups))
         known = decoder.decode(lost)
         for method in METHODS if percent else METHODS[:1]:
-            counts = Counts()
-            y = render(link, known, len(x), counts, concealer(link, method))
+            y = render(link, known, len(x), concealer(link, method))
             results[percent][method].append(score(x, y))
-            if method == METHODS[0]:
-                results[percent]["counts"].append([lost.size, counts.packets_lost, counts.packets_undecodable,
-                                                   counts.packets_desync])
+        counts = Counts()
+        for superframe in known:
+            counts.add(superframe)
+        fates = [lost.size, counts.packets_lost, counts.packets_undecodable, counts.packets_desync]
+        results[percent]["counts"].append(fates)
 
 
 def case(models: Models, utterances, name: str, kinds: list[str], seed: int) -> dict:
@@ -101,7 +114,7 @@ def summary(result: dict, lossless: dict) -> dict:
 
 
 def main(argv=None) -> dict:
-    args = arguments(__doc__, argv, seconds=72, length=4)
+    args = arguments(__doc__, argv, seconds=27, length=3)
     utterances, models = speech(args), Models()
     kinds = {}
     for name, kind in CASES:
