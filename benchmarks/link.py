@@ -10,9 +10,9 @@ README.
 from pathlib import Path
 
 import numpy as np
-from common import RATE, about, arguments, means, progress, score, show, speech, write
+from common import RATE, MemoDecoder, about, arguments, means, progress, score, show, speech, write
 from soundspring.channel.factory import make_channel
-from soundspring.link import Counts, Frame, Link, Models, decode, demodulate, encode, in_order, modulate
+from soundspring.link import Counts, Frame, Link, Models, demodulate, encode, in_order, modulate, render
 from soundspring.profile import load
 
 CHANNELS = {"awgn": range(-2, 15, 2), "rayleigh": range(0, 21, 4)}
@@ -30,15 +30,32 @@ def through(link: Link, samples: np.ndarray, name: str, snr_db: float, seed: int
     return demodulate(link, received)
 
 
-def point(link: Link, utterances, sent: list, samples: np.ndarray, name: str, snr_db: float, seed: int) -> dict:
-    """One channel at one SNR. The utterances lie back to back in what was sent."""
-    counts, groups = Counts(), len(link.profile.groups)
+class Listener:
+    """Decodes and scores what arrived of one transmission; what arrives twice is scored once."""
+
+    def __init__(self, link: Link, utterances):
+        self.link, self.decoder, self.memo = link, MemoDecoder(link), {}
+        self.utterances, self.samples = utterances, sum(len(x) for _, x in utterances)
+
+    def __call__(self, frames) -> tuple[Counts, dict]:
+        """(sequence, payloads) of every superframe -> (counts, means of the metrics over the utterances)."""
+        known = self.decoder.decode(frames)
+        key = tuple(map(id, known))  # the decoder keeps them, so an id stays with its superframe
+        if key not in self.memo:
+            counts = Counts()
+            audio, scores, at = render(self.link, known, self.samples, counts), [], 0
+            for _, x in self.utterances:
+                scores.append(score(x, audio[at : at + len(x)]))
+                at += len(x)
+            self.memo[key] = counts, means(scores)
+        return self.memo[key]
+
+
+def point(listener: Listener, sent: list, samples: np.ndarray, name: str, snr_db: float, seed: int) -> dict:
+    """One channel at one SNR."""
+    link = listener.link
     found = through(link, samples, name, snr_db, seed)
-    audio = decode(link, in_order(found, len(sent), groups), sum(len(x) for _, x in utterances), counts)
-    scores, at = [], 0
-    for _, x in utterances:
-        scores.append(score(x, audio[at : at + len(x)]))
-        at += len(x)
+    counts, quality = listener(in_order(found, len(sent), len(link.profile.groups)))
     packets = np.array(counts.status)
     return {
         "snr_db": snr_db,
@@ -49,7 +66,7 @@ def point(link: Link, utterances, sent: list, samples: np.ndarray, name: str, sn
         "packet_loss_by_group": np.round((packets == "lost").mean(0), 4).tolist(),
         "packets_undecodable": counts.packets_undecodable, "packets_desync": counts.packets_desync,
         "frames_concealed": counts.frames_concealed,
-        **means(scores),
+        **quality,
     }
 
 
@@ -61,8 +78,8 @@ def draw(figures: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, (loss, quality) = plt.subplots(2, 1, figsize=(7, 6.4), sharex=True, layout="constrained")
-    for (name, points), colour, label in zip(figures["channels"].items(), ("#1b6ca8", "#c8553d"),
-                                             ("AWGN", "Rayleigh, 10 Hz Doppler"), strict=True):
+    for points, colour, label in zip(figures["channels"].values(), ("#1b6ca8", "#c8553d"),
+                                     ("AWGN", "Rayleigh, 10 Hz Doppler"), strict=True):
         snr = [p["snr_db"] for p in points]
         loss.plot(snr, [100 * p["packet_loss"] for p in points], "o-", color=colour, lw=2.5, label=label)
         pesq = [(s, p["pesq_wb"]["mean"], p["pesq_wb"]["ci95"] or 0)
@@ -87,25 +104,24 @@ def draw(figures: dict, path: Path) -> None:
 
 
 def main(argv=None) -> dict:
-    args = arguments(__doc__, argv, seconds=27, length=3, image=dict(type=Path, metavar="PNG", help="draw the curves"))
+    image = dict(type=Path, metavar="PNG", help="draw the curves")
+    args = arguments(__doc__, argv, seconds=22.5, length=2.5, image=image)
     link = Link(load("reference"), Models())
-    utterances = [(v, x[: len(x) // link.profile.superframe_samples * link.profile.superframe_samples])
-                  for v, x in speech(args)]
+    size = link.profile.superframe_samples
+    utterances = [(v, x[: len(x) // size * size]) for v, x in speech(args)]
     whole = np.concatenate([x for _, x in utterances])
-    sent = list(progress(encode(link, whole), "encode", len(whole) // link.profile.superframe_samples + 1))
+    sent = list(progress(encode(link, whole), "encode", len(whole) // size + 1))
     samples = modulate(link, sent)
-    clean = decode(link, sent, len(whole))
-    ends = np.cumsum([len(x) for _, x in utterances])
+    listener = Listener(link, utterances)
     figures = {
         "about": about(args, utterances) | {"profile": link.profile.name, "doppler_hz": DOPPLER_HZ,
                                             "seconds_sent": round(len(whole) / RATE, 2)},
-        "without_channel": means([score(x, clean[end - len(x) : end])
-                                  for (_, x), end in zip(utterances, ends, strict=True)]),
+        "without_channel": listener(sent)[1],
         "channels": {n: [] for n in CHANNELS},
     }
     for name, snrs in CHANNELS.items():
         for snr_db in progress(snrs, name):
-            p = point(link, utterances, sent, samples, name, snr_db, args.seed)
+            p = point(listener, sent, samples, name, snr_db, args.seed)
             figures["channels"][name].append(p)
             print(f"{name:9} {snr_db:3} dB: bursts {p['bursts_detected']}/{p['bursts_sent']}, packets lost "
                   f"{100 * p['packet_loss']:5.1f} %  PESQ-WB {show(p['pesq_wb'])}  STOI {show(p['stoi'], 3)}  "

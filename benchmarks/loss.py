@@ -9,7 +9,7 @@ of 100 ms) and packet20 (of 20 ms), both at 6 kbps raw.
 """
 
 import numpy as np
-from common import about, arguments, means, progress, score, show, speech, write
+from common import MemoDecoder, about, arguments, means, progress, score, show, speech, write
 from soundspring.baselines.concealers import FewerLayers, Mute, RepeatLatent
 from soundspring.channel.loss import Bernoulli
 from soundspring.link import Counts, Link, Models, encode, speak
@@ -26,30 +26,6 @@ def concealer(link: Link, method: str):
     books = link.models.lm.codebooks.numpy()
     peers = {"fewer layers": FewerLayers, "repeat and fade": RepeatLatent, "mute": Mute}
     return peers[method](books) if method in peers else link.concealer()
-
-
-class MemoDecoder:
-    """Entropy decoding, never twice of the same packets.
-
-    Where packets lean on nothing outside their own superframe, what is decoded of a superframe is a function of which
-    of its packets arrived: one decoder a superframe gives the same as one for all of them.
-    """
-
-    def __init__(self, link: Link, sent):
-        if any(back for g in range(len(link.profile.groups)) for back, _ in link.plan.needs(g, 1)):
-            raise ValueError(f"profile {link.profile.name}: packets lean on earlier superframes; decode them in a row")
-        self.link, self.sent, self.known = link, sent, {}
-
-    def decode(self, lost: np.ndarray) -> list:
-        """lost bool [superframes, groups] -> a DecodedSuperframe each."""
-        return [self._one(i, tuple(row)) for i, row in enumerate(lost)]
-
-    def _one(self, i: int, lost: tuple[bool, ...]):
-        if (i, lost) not in self.known:
-            sequence, payloads = self.sent[i]
-            left = [None if gone else bits for bits, gone in zip(payloads, lost, strict=True)]
-            self.known[i, lost] = self.link.entropy_decoder().push(sequence, left)
-        return self.known[i, lost]
 
 
 def losses(kind: str, percent: int, seed: int, superframes: int, groups: int) -> np.ndarray:
@@ -71,12 +47,14 @@ def render(link: Link, known: list, samples: int, concealer) -> np.ndarray:
     return speak(link.codec_decoder(), whole)[link.models.codec.delay :][:samples]
 
 
-def utterance(decoder: MemoDecoder, x: np.ndarray, kind: str, seed: int, results: dict) -> None:
+def utterance(decoder: MemoDecoder, sent: list, x: np.ndarray, kind: str, seed: int, results: dict) -> None:
     """All rates and methods on one utterance, added to results[percent][method] and results[percent]["counts"]."""
     link = decoder.link
     for percent in RATES:
-        lost = losses(kind, percent, seed, len(decoder.sent), len(link.profile.groups))
-        known = decoder.decode(lost)
+        lost = losses(kind, percent, seed, len(sent), len(link.profile.groups))
+        left = ((s, [None if gone else bits for bits, gone in zip(payloads, row, strict=True)])
+                for (s, payloads), row in zip(sent, lost, strict=True))
+        known = decoder.decode(left)
         for method in METHODS if percent else METHODS[:1]:
             y = render(link, known, len(x), concealer(link, method))
             results[percent][method].append(score(x, y))
@@ -93,9 +71,9 @@ def case(models: Models, utterances, name: str, kinds: list[str], seed: int) -> 
     link = Link(profile.with_layers(LAYERS) if profile.phy else profile, models)
     results = {k: {p: {m: [] for m in (*METHODS, "counts")} for p in RATES} for k in kinds}
     for i, (_, x) in enumerate(progress(utterances, f"{name} {' and '.join(kinds)}")):
-        decoder = MemoDecoder(link, list(encode(link, x)))
+        decoder, sent = MemoDecoder(link), list(encode(link, x))
         for kind in kinds:
-            utterance(decoder, x, kind, seed + i, results[kind])
+            utterance(decoder, sent, x, kind, seed + i, results[kind])
     return {k: {p: summary(results[k][p], results[k][0]) for p in RATES} for k in kinds}
 
 
