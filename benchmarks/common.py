@@ -119,6 +119,30 @@ def write(args: argparse.Namespace, figures: dict) -> None:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+class MemoDecoder:
+    """Entropy decoding of superframes, never twice of the same packets.
+
+    Only for profiles whose packets lean on nothing outside their own superframe: then what is decoded of it is a
+    function of the packets that arrived, and a decoder for each superframe gives the same as one for all of them.
+    """
+
+    def __init__(self, link):
+        if any(back for g in range(len(link.profile.groups)) for back, _ in link.plan.needs(g, 1)):
+            raise ValueError(f"profile {link.profile.name}: packets lean on earlier superframes; decode them in a row")
+        self.link, self.known = link, {}
+
+    def decode(self, frames: Iterable[tuple[int, Sequence[np.ndarray | None]]]) -> list:
+        """(sequence, payload bits or None where lost) -> a DecodedSuperframe each."""
+        return [self._one(sequence, payloads) for sequence, payloads in frames]
+
+    def _one(self, sequence: int, payloads: Sequence[np.ndarray | None]):
+        # Zeros behind a payload mean nothing; code blocks have them, packets do not.
+        key = (sequence, *(None if p is None else np.trim_zeros(p, "b").tobytes() for p in payloads))
+        if key not in self.known:
+            self.known[key] = self.link.entropy_decoder().push(sequence, payloads)
+        return self.known[key]
+
+
 def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
@@ -134,5 +158,7 @@ def _digest(model: str) -> str:
     return weights.sha256(weights.find_model(model) / "weights.safetensors")
 
 
-__all__ = ["METRICS", "RATE", "ROOT", "about", "arguments", "mean", "means", "progress", "score", "show", "speech",
-           "write"]
+__all__ = [
+    "METRICS", "MemoDecoder", "RATE", "ROOT", "about", "arguments", "mean", "means", "progress", "score", "show",
+    "speech", "write",
+]
