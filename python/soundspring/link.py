@@ -195,9 +195,8 @@ class Link:
     def concealer(self):
         from .lm.conceal import Concealer
 
-        return Concealer(
-            self.models.lm.model, self.models.lm.codebooks, self.profile.layers, lookahead=self.profile.lookahead
-        )
+        p, lm = self.profile, self.models.lm
+        return Concealer(lm.model, lm.codebooks, p.layers, lookahead=p.lookahead, groups=p.groups)
 
     def frame_coder(self) -> FrameCoder:
         return FrameCoder(self.profile, self.models.sha256)

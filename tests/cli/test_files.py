@@ -49,7 +49,7 @@ def refused(capsys, argv, words):
     assert words in lines[0], lines[0]
 
 
-# --- the good case -----------------------------------------------------------------------------------------------------
+# --- the good case ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [[], ["--rate", "1.5k"], ["--rate", "12k"], ["--policy", "independent"],
@@ -98,7 +98,7 @@ def test_the_figures_as_json(folder, capsys):
     assert json.loads(capsys.readouterr().out)["snr_db"] is None
 
 
-# --- sounds of all kinds -----------------------------------------------------------------------------------------------
+# --- sounds of all kinds ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_sound_file_without_samples_is_refused(folder, capsys):
     refused(capsys, ["encode", ".", "o.ssp"], "not a file")
 
 
-# --- .ssp files of all kinds -------------------------------------------------------------------------------------------
+# --- .ssp files of all kinds -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.7, 0.99])
@@ -270,7 +270,7 @@ def test_packets_of_other_settings_are_counted_and_not_played(ssp, capsys):
     assert "6 damaged" in capsys.readouterr().err and len(sound("out.wav")) == 8000
 
 
-# --- models, profiles, options -----------------------------------------------------------------------------------------
+# --- models, profiles, options ---------------------------------------------------------------------------------------
 
 
 def test_a_file_of_another_model_is_refused_by_name(ssp, capsys, tiny_models_dir, monkeypatch, tmp_path):

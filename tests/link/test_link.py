@@ -139,6 +139,22 @@ def test_a_lost_base_packet_takes_its_enhancement_along_and_is_concealed(packet_
     assert (c.packets_lost, c.packets_undecodable, c.packets_desync, c.frames_concealed) == (1, 1, 0, 5)
 
 
+def test_a_lost_enhancement_packet_is_concealed_and_its_base_played(packet_link, speech_like):
+    c = run(packet_link, speech_like, loss=Lose(5)).counts
+    assert c.status[2] == ("ok", "lost") and (c.packets_lost, c.packets_undecodable, c.frames_concealed) == (1, 0, 5)
+
+
+def test_layers_that_found_no_room_are_no_loss(tiny_models, speech_like):
+    """The tiny model saves nothing, so the shipped profile's blocks hold only some of the layers."""
+    link = Link(profile.load("reference"), tiny_models)
+    frames = list(encode(link, speech_like))
+    received = [d.received for d in tokens_of(link, frames)]
+    assert not all(r.all() for r in received)
+    counts = Counts()
+    decode(link, frames, len(speech_like), counts)
+    assert counts.frames_concealed == 0
+
+
 def test_loss_changes_the_sound_only_from_there_on_and_not_for_ever(packet_link, speech_like):
     whole, holed = (run(packet_link, speech_like, loss=x).audio for x in (None, Lose(4, 5)))
     assert np.array_equal(whole[: 2 * 1600 - 320], holed[: 2 * 1600 - 320])

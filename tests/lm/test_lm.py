@@ -274,6 +274,39 @@ def test_layers_that_were_never_sent_are_no_loss(tiny_models):
     assert not estimate.concealed.any() and (estimate.layers == 7).all()
 
 
+def parts(tiny_models, received, groups=(3, LAYERS)):
+    """The estimate of one superframe, and how much its latent differs from the sum of the vectors that came."""
+    tokens, books = some_tokens(5), tiny_models.lm.codebooks.numpy()
+    estimate = concealer(tiny_models, groups=groups).push(tokens, received)
+    sent = sum(books[k][tokens[:, k]] * received[:, k, None] for k in range(LAYERS))
+    return estimate, np.abs(estimate.latent - sent).max()
+
+
+def test_a_lost_enhancement_packet_is_estimated_and_not_just_left_out(tiny_models):
+    received = np.zeros((5, LAYERS), bool)
+    received[:, :3] = True
+    estimate, added = parts(tiny_models, received)
+    assert estimate.concealed.all() and (estimate.layers == LAYERS).all() and added > 1e-3
+
+
+def test_layers_left_out_of_an_elastic_packet_are_filled_only_below_others(tiny_models):
+    received = np.ones((5, LAYERS), bool)
+    received[:, 2] = received[:, 9:] = False  # a base of 2 layers out of 3, an enhancement of 6 out of 9
+    estimate, added = parts(tiny_models, received)
+    assert not estimate.concealed.any() and (estimate.layers == 9).all() and added > 1e-3
+    received[:, 2] = True
+    estimate, added = parts(tiny_models, received)
+    assert not estimate.concealed.any() and (estimate.layers == 9).all() and added < 1e-5
+
+
+def test_a_lost_base_under_an_independent_enhancement_is_estimated(tiny_models):
+    received = np.ones((5, LAYERS), bool)
+    received[:, :3] = received[:, 10:] = False
+    estimate, added = parts(tiny_models, received)
+    assert estimate.concealed.all() and (estimate.layers == 10).all() and added > 1e-3
+    assert (estimate.gain == 1).all(), "a frame of which something came is no gap"
+
+
 def test_what_is_lost_is_estimated_from_the_rest_and_not_from_the_lost_values(tiny_models):
     tokens, received = some_tokens(10), np.ones((10, LAYERS), bool)
     received[5:] = False
@@ -338,6 +371,9 @@ def test_wrong_arguments_are_named(tiny_models):
         concealer(tiny_models, lookahead=-1)
     with pytest.raises(ValueError, match="context"):
         concealer(tiny_models, context=-1)
+    for groups in ([3, 11], [12, 3], [3, 3, 12], [0, 12]):
+        with pytest.raises(ValueError, match="groups"):
+            concealer(tiny_models, groups=groups)
     for tokens, received in [((5, 11), (5, 11)), ((5, 12), (4, 12)), ((60,), (60,))]:
         with pytest.raises(ValueError, match="tokens, received"):
             concealer(tiny_models).push(np.zeros(tokens, np.int16), np.ones(received, bool))

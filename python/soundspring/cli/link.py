@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         Path(args.json).write_text(json.dumps(figures, indent=2) + "\n")
     say(summary(figures))
     if args.report:
-        from .report import write_link_report
+        from ._report import write_link_report
 
         say(f"report: {write_link_report(args, link, audio, result, figures)}")
     return 0
@@ -114,10 +114,10 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
     from ..coding.packet import BURST_BITS, OVERHEAD
     from ..evaluation.metrics import score
 
-    seconds, c, phy = len(audio) / 16000, result.counts, link.profile.phy
+    seconds, c, phy = len(audio) / 16000, result.counts, link.profile.phy if args.channel != "none" else None
     superframes = len(c.status)
     packets = 8 * OVERHEAD * (c.packets_sent + c.copies_sent) + c.copy_bits
-    header = BURST_BITS * superframes if args.channel != "none" else packets
+    header = BURST_BITS * superframes if phy else packets
     burst = link.burst_samples if phy else 0
     room = sum(p.payload_bits for p in phy.packets) * superframes if phy else c.payload_bits
     frame_ms = 1000 * link.profile.superframe_samples / 16000

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Concealment: the same network estimates what did not arrive, from everything that did."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -30,14 +32,29 @@ class Concealer:
     """Streams over superframes; an erased token becomes its expected codebook vector given the window.
 
     layers: number of layers of the profile. context: frames of the past that the trunk sees. lookahead: superframes
-    to wait for (0 or more); the estimate then comes that much later. Raises ValueError on impossible ones.
+    to wait for (0 or more); the estimate then comes that much later. groups: layers at which each packet ends, rising
+    to `layers` (None: one packet). A packet counts as lost where its first layer is missing: one that had no room for
+    all its layers carries the lower ones. Raises ValueError on impossible arguments.
     """
 
-    def __init__(self, model: MaskedLm, codebooks: torch.Tensor, layers: int, context: int = 20, lookahead: int = 0):
+    def __init__(
+        self,
+        model: MaskedLm,
+        codebooks: torch.Tensor,
+        layers: int,
+        context: int = 20,
+        lookahead: int = 0,
+        groups: Sequence[int] | None = None,
+    ):
         if layers not in range(1, model.config.layers + 1):
             raise ValueError(f"layers: expected a whole number from 1 to {model.config.layers}, got {layers}")
         if context < 0 or lookahead < 0:
             raise ValueError(f"context, lookahead: expected 0 or more, got {context}, {lookahead}")
+        groups = list(groups or [layers])
+        if groups != sorted(set(groups)) or groups[0] < 1 or groups[-1] != layers:
+            raise ValueError(f"groups: expected rising layer counts that end with {layers}, got {groups}")
+        # For each layer the first one of its packet.
+        self.first = torch.tensor([start for start, stop in pairwise([0, *groups]) for _ in range(start, stop)])
         self.model, self.books, self.layers = model, codebooks, layers
         self.context, self.lookahead = context, lookahead
         self.reset()
@@ -83,18 +100,14 @@ class Concealer:
         received = torch.from_numpy(self.received)
         mine, got = tokens[own], received[own]
         vectors = self.books[torch.arange(self.layers), mine] * got[..., None]
-        # A frame is whole when nothing is missing below the highest layer that was sent; layers never sent are no loss.
-        sent = got.any(0)
-        top = int(sent.nonzero().max()) + 1 if sent.any() else self.layers
-        missing = ~got
-        if got.all(0)[:top].all() and sent.any():
-            missing = torch.zeros_like(got)
-            depth = torch.full((len(mine),), top)
-        else:
-            depth = torch.full((len(mine),), self.layers)
+        lost = ~got[:, self.first]
+        # Estimated is what was lost, and what was left out below something that was not; layers never sent are no loss.
+        depth = ((got | lost) * torch.arange(1, self.layers + 1)).amax(1)
+        missing = ~got & (torch.arange(self.layers) < depth[:, None])
+        if missing.any():
             vectors = vectors + self._expected(tokens, received, own) * missing[..., None]
         gain = self._gains(got.any(1).numpy())
-        return Estimate(vectors.sum(1).numpy(), depth.numpy(), gain, missing.any(1).numpy())
+        return Estimate(vectors.sum(1).numpy(), depth.numpy(), gain, lost.any(1).numpy())
 
     def _expected(self, tokens: torch.Tensor, received: torch.Tensor, own: slice) -> torch.Tensor:
         """E[vector | what arrived] for every layer of the own frames, [S, layers, latent]."""
