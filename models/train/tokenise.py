@@ -27,7 +27,7 @@ def load_codec(path: Path) -> Codec:
 
         return load(path)
     codec = Codec()
-    codec.load_state_dict(torch.load(path, weights_only=True)["codec"])
+    codec.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["codec"])
     return codec.eval()
 
 

@@ -102,16 +102,17 @@ def pesq_stoi(reference, decoded):
 @torch.inference_mode()
 def evaluate(codec, utterances, rates=RATES):
     """Mean PESQ-WB and STOI at each rate, and the perplexity of each codebook."""
-    x = torch.from_numpy(np.stack([u for _, u in utterances]))
+    x = torch.from_numpy(np.stack([u for _, u in utterances])).to(codec.spread.device)
     b = len(x)
     z, _ = codec.analyse(x, codec.encoder_state(b))
     tokens = codec.quantizer.encode(z.flatten(0, 1)).view(b, z.shape[1], -1)
     result = {}
     for n in (0, *rates):
         latent = codec.quantizer.decode(tokens[..., :n]) if n else z
-        y, _ = codec.synthesise(latent, torch.full(tokens.shape[:2], n or codec.config.layers), codec.decoder_state(b))
+        layers = torch.full(tokens.shape[:2], n or codec.config.layers, device=x.device)
+        y, _ = codec.synthesise(latent, layers, codec.decoder_state(b))
         y = y[:, codec.delay :]
-        scores = [pesq_stoi(r[: y.shape[1]], d) for r, d in zip(x.numpy(), y.numpy(), strict=True)]
+        scores = [pesq_stoi(r[: y.shape[1]], d) for r, d in zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)]
         scores = [s for s in scores if s]
         result[n or "unquantised"] = [round(float(v), 3) for v in np.mean(scores, axis=0)]
     perplexity = []
@@ -129,8 +130,9 @@ class Trainer:
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
         self.rng = np.random.default_rng(args.seed)
-        self.codec = Codec(CodecConfig())
-        self.loss = ReconstructionLoss()
+        self.device = torch.device(args.device)
+        self.codec = Codec(CodecConfig()).to(self.device)
+        self.loss = ReconstructionLoss().to(self.device)
         self.ema = EmaCodebooks(self.codec.quantizer)
         self.optimizer = torch.optim.AdamW(self.codec.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01)
         self.step, self.seconds = 0, 0.0
@@ -140,7 +142,7 @@ class Trainer:
             self.load()
 
     def load(self):
-        saved = torch.load(self.checkpoint, weights_only=True)
+        saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         self.codec.load_state_dict(saved["codec"], strict=False)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.ema.count, self.ema.sum = saved["count"], saved["sum"]
@@ -164,19 +166,19 @@ class Trainer:
 
     def one_step(self, quantised):
         a = self.args
-        x = torch.from_numpy(self.train.batch(self.rng, a.batch, int(a.segment * RATE)))
+        x = torch.from_numpy(self.train.batch(self.rng, a.batch, int(a.segment * RATE))).to(self.device)
         layers = torch.from_numpy(self.rng.choice(RATES, a.batch, p=(0.2, 0.25, 0.3, 0.25)))
         if self.rng.random() < 0.2:
             layers = torch.from_numpy(self.rng.integers(1, self.codec.config.layers + 1, a.batch))
-        codec = self.codec
-        with torch.autocast("cpu", torch.bfloat16):
+        layers, codec = layers.to(self.device), self.codec
+        with torch.autocast(self.device.type, torch.bfloat16):
             z, _ = codec.analyse(x, codec.encoder_state(a.batch))
-        z, commit = z.float(), torch.zeros(())
+        z, commit = z.float(), torch.zeros((), device=self.device)
         if quantised:
             z, commit = quantise(codec, self.ema, z, layers, train=True)
         else:
             layers = torch.full_like(layers, codec.config.layers)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             y, _ = codec.synthesise(z, layers[:, None].expand(z.shape[:2]), codec.decoder_state(a.batch))
         x, y = x[:, : -codec.delay], y.float()[:, codec.delay :]
         terms = self.loss(x, y)
@@ -196,7 +198,7 @@ class Trainer:
     def start_quantiser(self):
         latents = []
         for _ in range(25):
-            x = torch.from_numpy(self.train.batch(self.rng, 8, RATE))
+            x = torch.from_numpy(self.train.batch(self.rng, 8, RATE)).to(self.device)
             latents.append(self.codec.analyse(x, self.codec.encoder_state(8))[0].flatten(0, 1))
         self.ema.initialise(torch.cat(latents))
 
@@ -251,6 +253,7 @@ def main():
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--commit", type=float, default=0.05)
     ap.add_argument("--warm-steps", type=int, default=500)
+    ap.add_argument("--device", default="cpu", help="cpu or cuda; with cuda raise --batch")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--seed", type=int, default=1)
     Trainer(ap.parse_args()).run()

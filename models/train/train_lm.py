@@ -24,13 +24,15 @@ from tokenise import load_codec  # noqa: E402
 
 def nats(model, tokens, question):
     """Cross entropy [n targets] in nats of one question over tokens int64 [B, T, K], and the layer of each."""
-    visible, known, target, layers = (torch.from_numpy(q) if isinstance(q, np.ndarray) else q for q in question)
+    visible, known, target, layers = (
+        torch.from_numpy(q).to(tokens.device) if isinstance(q, np.ndarray) else q for q in question
+    )
     h = model.trunk(tokens, visible)
     rows = target.any(-1)
     asked = target[rows][:, layers]
     logits = model.heads(h[rows], tokens[rows], known[rows], layers)
     loss = F.cross_entropy(logits.float()[asked], tokens[rows][:, layers][asked], reduction="none")
-    layer = torch.arange(tokens.shape[-1])[layers].expand_as(asked)[asked]
+    layer = torch.arange(tokens.shape[-1], device=tokens.device)[layers].expand_as(asked)[asked]
     return loss, layer
 
 
@@ -59,7 +61,8 @@ def evaluate(model, tokens, rng, batches=12):
         total, count = torch.zeros(24, dtype=torch.float64), torch.zeros(24, dtype=torch.float64)
         for _ in range(batches):
             question = job()
-            loss, layer = nats(model, crops(rng, tokens, *question[0].shape[:2]), question)
+            sample = crops(rng, tokens, *question[0].shape[:2]).to(model.bias.device)
+            loss, layer = (x.cpu() for x in nats(model, sample, question))
             total.index_add_(0, layer, loss.double() / math.log(2))
             count.index_add_(0, layer, torch.ones_like(loss, dtype=torch.float64))
         bits = total / count
@@ -85,7 +88,8 @@ class Trainer:
         self.rng = np.random.default_rng(args.seed)
         self.tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
         self.valid = np.load(args.tokens / "tokens_valid.npz")["tokens"]
-        self.model = MaskedLm(LmConfig(), load_codec(args.codec).quantizer.codebooks)
+        self.device = torch.device(args.device)
+        self.model = MaskedLm(LmConfig(), load_codec(args.codec).quantizer.codebooks).to(self.device)
         counts = histogram(self.tokens, self.model.config.entries)
         static = np.log(counts / counts.sum(1, keepdims=True))
         self.model.bias.data.copy_(torch.from_numpy(static))
@@ -102,7 +106,7 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.checkpoint = args.run / "checkpoint.pt"
         if self.checkpoint.exists():
-            saved = torch.load(self.checkpoint, weights_only=True)
+            saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.seconds = saved["step"], saved["seconds"]
@@ -123,8 +127,8 @@ class Trainer:
 
     def one_step(self):
         question = masks.draw(self.rng, self.tokens.shape[1])
-        tokens = crops(self.rng, self.tokens, *question[0].shape[:2])
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.args.bf16):
+        tokens = crops(self.rng, self.tokens, *question[0].shape[:2]).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16):
             loss, _ = nats(self.model, tokens, question)
         loss = loss.mean()
         self.optimizer.zero_grad()
@@ -169,6 +173,7 @@ def main():
     ap.add_argument("--eval-minutes", type=float, default=8)
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
+    ap.add_argument("--device", default="cpu", help="cpu or cuda")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--seed", type=int, default=1)
     Trainer(ap.parse_args()).run()

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speed of transmitter and receiver on one thread: CPU time of each stage per superframe, and real-time factors.
+
+Reference profile over AWGN at 12 dB; a second receiver runs with 20 % of the packets lost, so that it has something to
+conceal. The yardsticks in the same run: libopus at 9 kbps and complexity 9 where the library is installed, and numpy's
+FFT of 4096 points, which is there everywhere.
+"""
+
+import ctypes
+import ctypes.util
+from collections import defaultdict
+from contextlib import contextmanager
+from time import process_time
+
+import numpy as np
+from common import RATE, about, arguments, progress, speech, write
+from soundspring.channel.awgn import Awgn, noise_variance
+from soundspring.channel.loss import Bernoulli
+from soundspring.coding.superframe import SuperframeDecoder, SuperframeEncoder
+from soundspring.link import Frame as LinkFrame
+from soundspring.link import Link, Models, in_order, speak, superframes
+from soundspring.profile import load
+
+SNR_DB = 12.0
+LOSS = 0.2
+WARM = 3  # superframes that are not counted: kernels load, caches fill
+
+
+class Clock:
+    """CPU seconds of each stage, superframe by superframe."""
+
+    def __init__(self):
+        self.rows = []
+
+    def superframe(self) -> None:
+        """Begin the next one."""
+        self.rows.append(defaultdict(float))
+
+    @contextmanager
+    def __call__(self, stage: str):
+        begin = process_time()
+        yield
+        self.rows[-1][stage] += process_time() - begin
+
+    def move(self, source: str, target: str, seconds: float) -> None:
+        """Book `seconds` that one stage took within another."""
+        self.rows[-1][source] -= seconds
+        self.rows[-1][target] += seconds
+
+    def figures(self, superframe_s: float) -> dict:
+        """Median and 99th percentile in ms, and mean real-time factor, of each stage and of all together."""
+        rows = self.rows[WARM:]
+        stages = {s: np.array([row[s] for row in rows]) for s in dict.fromkeys(k for row in rows for k in row)}
+        stages["all"] = sum(stages.values())
+        return {
+            s: {"median_ms": round(1e3 * float(np.median(t)), 3),
+                "p99_ms": round(1e3 * float(np.quantile(t, 0.99)), 3),
+                "rtf": round(float(t.mean()) / superframe_s, 4)}
+            for s, t in stages.items()
+        }
+
+
+class TimedSource:
+    """A PmfSource that says how long the model took, so that the range coder is what remains."""
+
+    def __init__(self, source):
+        self.source, self.seconds = source, 0.0
+
+    def _timed(self, function, *arguments):
+        begin = process_time()
+        result = function(*arguments)
+        self.seconds += process_time() - begin
+        return result
+
+    def begin(self, *arguments):
+        return self._timed(self.source.begin, *arguments)
+
+    def logits(self, *arguments):
+        return self._timed(self.source.logits, *arguments)
+
+    def taken(self) -> float:
+        """Seconds since the last call."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+
+def transmitter(link: Link, audio: np.ndarray) -> tuple[dict, list, list[np.ndarray]]:
+    """Sound -> (figures, what was sent, the samples of each superframe)."""
+    clock, source = Clock(), TimedSource(link.models.source)
+    codec, coder = link.codec_encoder(), SuperframeEncoder(source, link.plan, link.models.static)
+    frame_coder, modulator, sent, samples = link.frame_coder(), link.modulator(), [], []
+    for block in progress(superframes(audio, link.profile), "transmitter"):
+        clock.superframe()
+        with clock("codec"):
+            tokens = codec.push(block)
+        with clock("range coder"):
+            sequence, groups = coder.push(tokens)
+        clock.move("range coder", "language model", source.taken())
+        payloads = [g.bits for g in groups]
+        with clock("FEC and QAM"):
+            header, symbols = frame_coder.encode(sequence, payloads)
+        with clock("OFDM"):
+            burst = modulator.modulate(header, symbols)
+            samples.append(np.pad(burst, (0, link.period - len(burst))))
+        sent.append((sequence, payloads))
+    return clock.figures(link.profile.superframe_samples / RATE), sent, samples
+
+
+def receiver(link: Link, sent: list, samples: list[np.ndarray], loss: float, seed: int) -> tuple[dict, float]:
+    """Samples -> (figures, share of packets lost)."""
+    clock, source, lose = Clock(), TimedSource(link.models.source), Bernoulli(loss, seed)
+    frame_coder = link.frame_coder()
+    radio, coder = link.receiver(frame_coder), SuperframeDecoder(source, link.plan, link.models.static)
+    concealer, codec, missing = link.concealer(), link.codec_decoder(), []
+    channel = Awgn(noise_variance(SNR_DB, link.profile.phy.oversampling), seed)
+    for i, block in enumerate(progress(samples, f"receiver, {100 * loss:.0f} % loss")):
+        clock.superframe()
+        block = channel.process(block)
+        with clock("OFDM"):
+            bursts = radio.push(block)
+        with clock("QAM and FEC"):
+            found = [LinkFrame(i, frame_coder.decode(b.symbols, b.noise_var), b) for b in bursts if b.header]
+        _, payloads = in_order(found, len(sent), len(link.plan.groups))[i]
+        payloads = [None if gone else p for p, gone in zip(payloads, lose.step(len(payloads)), strict=True)]
+        with clock("range coder"):
+            known = coder.push(i, payloads)
+        clock.move("range coder", "language model", source.taken())
+        with clock("concealment"):
+            estimate = concealer.push(known.tokens, known.received)
+        with clock("codec"):
+            speak(codec, estimate)
+        missing += [p is None for p in payloads]
+    return clock.figures(link.profile.superframe_samples / RATE), float(np.mean(missing))
+
+
+def opus(audio: np.ndarray) -> dict | None:
+    """Real-time factors of libopus by its C interface (opus.h); None where it is not installed."""
+    name = ctypes.util.find_library("opus")
+    if name is None:
+        return None
+    lib = ctypes.CDLL(name)
+    lib.opus_get_version_string.restype = ctypes.c_char_p
+    lib.opus_encoder_create.restype = lib.opus_decoder_create.restype = ctypes.c_void_p
+    error, voip = ctypes.c_int(), 2048
+    encoder = ctypes.c_void_p(lib.opus_encoder_create(RATE, 1, voip, ctypes.byref(error)))
+    decoder = ctypes.c_void_p(lib.opus_decoder_create(RATE, 1, ctypes.byref(error)))
+    for request, value in ((4002, 9000), (4010, 9)):  # bit rate, complexity
+        lib.opus_encoder_ctl(encoder, request, ctypes.c_int(value))
+    pcm = np.ascontiguousarray(audio[: len(audio) // 320 * 320], np.float32).reshape(-1, 320)
+    packet, out = ctypes.create_string_buffer(400), np.zeros(320, np.float32)
+    coded, begin = [], process_time()
+    for frame in pcm:
+        n = lib.opus_encode_float(encoder, frame.ctypes.data_as(ctypes.c_void_p), 320, packet, 400)
+        coded.append(packet.raw[:n])
+    encoded = process_time()
+    for data in coded:
+        lib.opus_decode_float(decoder, data, len(data), out.ctypes.data_as(ctypes.c_void_p), 320, 0)
+    seconds = pcm.size / RATE
+    figures = {"version": lib.opus_get_version_string().decode(),
+               "kbps": round(8 * sum(map(len, coded)) / seconds / 1e3, 2),
+               "rtf_encode": round((encoded - begin) / seconds, 5),
+               "rtf_decode": round((process_time() - encoded) / seconds, 5)}
+    lib.opus_encoder_destroy(encoder)
+    lib.opus_decoder_destroy(decoder)
+    return figures
+
+
+def fft_ms(size: int = 4096, count: int = 2000) -> float:
+    """Milliseconds of one complex FFT in numpy."""
+    x = np.random.default_rng(0).standard_normal(size) + 0j
+    begin = process_time()
+    for _ in range(count):
+        np.fft.fft(x)
+    return 1e3 * (process_time() - begin) / count
+
+
+def main(argv=None) -> dict:
+    args = arguments(__doc__, argv, seconds=20, length=4)
+    utterances, link = speech(args), Link(load("reference"), Models())
+    audio = np.concatenate([x for _, x in utterances])[: int(args.seconds * RATE)]
+    tx, sent, samples = transmitter(link, audio)
+    rx, lost = receiver(link, sent, samples, 0.0, args.seed)
+    lossy, lost20 = receiver(link, sent, samples, LOSS, args.seed)
+    yardstick, peer = fft_ms(), opus(audio)
+    figures = {"about": about(args, utterances), "seconds": len(audio) / RATE, "superframes": len(sent) - WARM,
+               "superframe_ms": 1e3 * link.profile.superframe_samples / RATE,
+               "tx": tx, "rx": rx, "rx_with_20_percent_loss": lossy,
+               "lost": round(lost, 4), "lost_20": round(lost20, 4),
+               "rtf_tx": tx["all"]["rtf"], "rtf_rx": rx["all"]["rtf"], "rtf_rx_20": lossy["all"]["rtf"],
+               "fft4096_ms": round(yardstick, 4), "opus": peer,
+               "tx_median_in_fft4096": round(tx["all"]["median_ms"] / yardstick),
+               "rx_median_in_fft4096": round(rx["all"]["median_ms"] / yardstick)}
+    if peer:
+        figures |= {"ratio_tx_vs_opus": round(tx["all"]["rtf"] / peer["rtf_encode"], 1),
+                    "ratio_rx_vs_opus": round(rx["all"]["rtf"] / peer["rtf_decode"], 1)}
+    for end in ("tx", "rx", "rx_with_20_percent_loss"):
+        print(end)
+        for stage, f in figures[end].items():
+            print(f"    {stage:15} median {f['median_ms']:7.2f} ms  99 % {f['p99_ms']:7.2f} ms  "
+                  f"real-time factor {f['rtf']:.4f}")
+    print(f"a superframe lasts {figures['superframe_ms']:.0f} ms; FFT of 4096: {yardstick:.3f} ms; libopus: {peer}")
+    write(args, figures)
+    return figures
+
+
+if __name__ == "__main__":
+    main()

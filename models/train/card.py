@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the model cards from what is known of the models and from what the benchmarks measured; nothing by hand.
+
+    python models/train/card.py --models models --figures DIR --corpus WORK
+
+DIR holds {quality,saving,loss,link,speed}.json of benchmarks/NAME.py --json, made with these weights; WORK is the
+folder of corpus.py, for data and licences. Where a file of figures is missing the card says that it was not measured.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from soundspring import weights  # noqa: E402
+from sources import sources, voices  # noqa: E402
+
+FIGURES = ("quality", "saving", "loss", "link", "speed")
+NAMES = {"pesq_wb": "PESQ-WB", "stoi": "STOI", "plcmos": "PLCMOS", "si_sdr_db": "SI-SDR / dB"}
+MISSING = "Not measured with these weights.\n"
+INTERVAL = "Means and 95 % confidence intervals over utterances (Student's t)."
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    """Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def show(figure: dict, digits: int = 2) -> str:
+    """A mean with its interval."""
+    if figure["mean"] is None:
+        return "-"
+    half = "" if figure["ci95"] is None else f" ± {figure['ci95']:.{digits}f}"
+    return f"{figure['mean']:.{digits}f}{half}"
+
+
+def metrics(figure: dict, names=("pesq_wb", "stoi", "plcmos")) -> list[str]:
+    return [show(figure[n], 3 if n == "stoi" else 2) for n in names]
+
+
+def read_figures(folder: Path, models: Path) -> dict:
+    """{name: figures} of the benchmarks. ValueError where they were made with other weights."""
+    found = {n: json.loads((folder / f"{n}.json").read_text()) for n in FIGURES if (folder / f"{n}.json").exists()}
+    now = {m: weights.sha256(models / m / "weights.safetensors") for m in ("codec", "lm")}
+    for name, figures in found.items():
+        used = figures["about"]["weights_sha256"]
+        wrong = [m for m in now if used.get(m) != now[m] and not (m == "lm" and name == "quality")]
+        if wrong:
+            raise ValueError(f"{folder / name}.json: made with other weights of {', '.join(wrong)}; measure again")
+    return found
+
+
+def parameters(folder: Path, kind: str) -> int:
+    """How many numbers there are in the weights, histogram aside."""
+    tensors, _ = weights.load(folder, kind)
+    return sum(t.numel() for name, t in tensors.items() if name != "histogram")
+
+
+def head(title: str, folder: Path, config: dict, text: str) -> str:
+    count, digest = parameters(folder, config["kind"]), config["sha256"]["weights.safetensors"]
+    return (f"# {title}\n\n{text}\n\n- {count / 1e6:.2f} million parameters, stored as float16, "
+            f"{(folder / 'weights.safetensors').stat().st_size / 1e6:.1f} MB\n- SHA-256 `{digest}`\n"
+            f"- sizes: {', '.join(f'{k} {v}' for k, v in config['sizes'].items())}\n")
+
+
+def data(work: Path) -> str:
+    """The corpus with its licences."""
+    found = sources(work)
+    rows = [[f"`{s.package}` {s.version}", *(f"{s.minutes.get(k, 0):.1f}" for k in ("train", "valid", "test")),
+             s.licence, s.holders] for s in found]
+    total = [f"{sum(s.minutes.get(k, 0) for s in found):.1f}" for k in ("train", "valid", "test")]
+    return (f"\n## Data\n\nReal speech from Debian packages, at 16 kHz, minutes after trimming. Levels vary "
+            "by 4 dB around -26 dBov in training.\n\n"
+            + table(["package", "train", "validation", "test", "licence of the recordings", "holders"],
+                    [*rows, ["all", *total, "", ""]])
+            + f"\nVoices never heard in training: test {', '.join(voices(work, 'test'))}; "
+              f"validation {', '.join(voices(work, 'valid'))}. `tuxpaint-*`, `fillets-*` and `hedgewars-*` name other "
+              "voices of the same packages in training; one actress reads both asterisk-en and asterisk-es.\n")
+
+
+def training(config: dict, what: str) -> str:
+    t = config.get("training", {})
+    return (f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
+            f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. To repeat it, from the packages to this card:\n\n"
+            "```\npython models/train/run.py --work DIR --minutes-codec 60 --minutes-lm 40\n```\n")
+
+
+def measured_on(figures: dict) -> str:
+    speech, seed = figures["about"]["speech"], figures["about"]["seed"]
+    names = list(speech["seconds_per_voice"])
+    return (f"{speech['seconds']:.0f} s, {speech['utterances']} utterances of {len(names)} voices ({', '.join(names)}), "
+            f"seed {seed}. {INTERVAL}\n\n")
+
+
+def quality(figures: dict | None) -> str:
+    out = "\n## Quality of the codec alone\n\n"
+    if figures is None:
+        return out + MISSING
+    rows = [[f"{f['kbps']:g}", k, *metrics(f, NAMES), min(f["perplexity"]), sorted(f["perplexity"])[int(k) // 2]]
+            for k, f in figures["layers"].items()]
+    names = ["kbps", "layers", *NAMES.values(), "lowest codebook perplexity", "median"]
+    out += measured_on(figures) + table(names, rows)
+    out += f"\nPerplexity is counted over {figures['layers']['12']['frames']} frames, which biases it low.\n"
+    by_voice = figures["layers"]["12"]["voices"]
+    return out + "\nVoice by voice at 6 kbps:\n\n" + table(
+        ["voice", *NAMES.values()], [[v, *metrics(f, NAMES)] for v, f in by_voice.items()])
+
+
+def failures(figures: dict | None) -> str:
+    """What the figures say about where the codec is weak."""
+    out = "\n## Where it fails\n\n"
+    if figures is None:
+        return out + MISSING
+    by_voice, all_ = figures["layers"]["12"]["voices"], figures["layers"]["12"]
+    worst = min((v for v in by_voice if by_voice[v]["stoi"]["mean"] is not None),
+                key=lambda v: by_voice[v]["stoi"]["mean"])
+    rows = [[name, *metrics(f)] for name, f in figures["conditions_at_6_kbps"].items()]
+    return out + (
+        f"- The worst voice of the test at 6 kbps is {worst}: STOI {show(by_voice[worst]['stoi'], 3)}, PESQ-WB "
+        f"{show(by_voice[worst]['pesq_wb'])}, against {show(all_['stoi'], 3)} and {show(all_['pesq_wb'])} over all.\n"
+        "- Level and noise at 6 kbps, one utterance a voice, scored against what went in, noise included:\n\n"
+        + table(["condition", "PESQ-WB", "STOI", "PLCMOS"], [["speech at -26 dBov", *metrics(all_)], *rows])
+        + "\n- Music and several talkers at once: neither trained for nor measured.\n")
+
+
+def saving(figures: dict | None) -> str:
+    out = "\n## What entropy coding saves\n\n"
+    if figures is None:
+        return out + MISSING
+    out += (f"{measured_on(figures)}Bits per second. `payload` includes range coder and token checks, `packets` also 9 "
+            "bytes a packet, `burst` instead the 25 bits of a burst's header.\n\n")
+    rows = []
+    for f in figures["layers"].values():
+        rows.append([f"{f['raw_bps']:.0f}", "static histogram", show(f["static_bps"], 0), "", "", "",
+                     show(f["static_saved_percent"], 1), ""])
+        for name, p in f["policies"].items():
+            rows.append([f"{f['raw_bps']:.0f}", name, *(show(p["bps"][k], 0) for k in
+                         ("model", "payload", "packets", "burst")), show(p["saved_percent"], 1),
+                         show(p["beyond_histogram_percent"], 1)])
+    names = ["raw", "policy", "model", "payload", "packets", "burst", "saved / %", "beyond histogram / %"]
+    exact = all(p["decodes_to_the_same_tokens"] for f in figures["layers"].values() for p in f["policies"].values())
+    air = figures["reference_burst"]
+    return out + table(names, rows) + (
+        f"\nDecoding part of it gave {'the same tokens, always' if exact else 'OTHER TOKENS'}. In the reference profile's "
+        f"bursts of {air['capacity_bps']:.0f} bit/s, {air['mean_layers']} layers are sent on average.\n")
+
+
+def loss(figures: dict | None) -> str:
+    out = "\n## Concealment\n\n"
+    if figures is None:
+        return out + MISSING
+    out += measured_on(figures) + "Real entropy decoding at 6 kbps raw; the losses are the same for every method.\n"
+    for name, kinds in figures["profiles"].items():
+        for kind, rates in kinds.items():
+            rows = [[f"{percent} %", f"{100 * f['decodable_fraction']:.1f} %", method, *metrics(m)]
+                    for percent, f in rates.items() for method, m in f["methods"].items()
+                    if int(percent) or method == "model"]
+            out += f"\nProfile {name}, loss of {kind}:\n\n" + table(
+                ["loss", "packets decodable", "method", "PESQ-WB", "STOI", "PLCMOS"], rows)
+    return out
+
+
+def speed(figures: dict | None) -> str:
+    out = "\n## Speed\n\n"
+    if figures is None:
+        return out + MISSING
+    rows = [[end, stage, f["median_ms"], f["p99_ms"], f["rtf"]] for end in ("tx", "rx", "rx_with_20_percent_loss")
+            for stage, f in figures[end].items()]
+    return (out + f"Reference profile, one thread of {figures['about']['machine']['cpu']}, CPU time per superframe of "
+            f"{figures['superframe_ms']:.0f} ms.\n\n"
+            + table(["end", "stage", "median / ms", "99 % / ms", "real-time factor"], rows))
+
+
+def weak_spots(figures: dict | None) -> str:
+    """Where concealment does not beat its peers."""
+    out = "\n## Where it fails\n\n"
+    if figures is None:
+        return out + MISSING
+    lines = [f"- {name}, {percent} % of {kind}: not better than `{peer}` in {NAMES[metric]} ({show(m[metric], 2)})\n"
+             for name, kinds in figures["profiles"].items() for kind, rates in kinds.items()
+             for percent, f in rates.items() if int(percent)
+             for peer, m in f["model_minus_peer"].items() for metric in ("pesq_wb", "plcmos")
+             if m[metric]["mean"] is not None and m[metric]["mean"] - (m[metric]["ci95"] or 0) <= 0]
+    lead = "Differences to simple concealment that are not clearly positive (model minus peer, paired):\n\n"
+    every = "Concealment beats every peer at every loss measured, beyond the 95 % interval of the difference.\n"
+    return out + (lead + "".join(lines) if lines else every) + (
+        "\nHow it predicts what the data have not (music, noise, several talkers) was not measured.\n")
+
+
+def codec_card(folder: Path, config: dict, figures: dict, work: Path) -> str:
+    text = ("The speech codec: 16 kHz mono, frames of 20 ms, causal; MDCT, ConvNeXt blocks at the frame rate and a "
+            "residual vector quantiser of 0.5 kbps a layer. One set of weights for every rate from 0.5 to 12 kbps.")
+    return "".join((head("Codec", folder, config, text),
+                    data(work),
+                    training(config, "Mel, STFT and MDCT distances, no discriminator."),
+                    quality(figures.get("quality")), failures(figures.get("quality"))))
+
+
+def lm_card(folder: Path, config: dict, figures: dict) -> str:
+    text = ("The masked language model over the codec's tokens. One network for two jobs: the integer PMFs of the "
+            f"range coder, and the concealment of what was lost. Made for the codec `{config['codec_sha256'][:16]}`.")
+    return "".join((head("Language model", folder, config, text),
+                    "\n## Data\n\nThe codec's tokens of the speech on which the codec itself was trained; see "
+                    "[its card](../codec/CARD.md) for packages, licences and voices held out.\n",
+                    training(config, "Cross entropy on masked tokens, with the masks of coding and of packet loss."),
+                    saving(figures.get("saving")), loss(figures.get("loss")), speed(figures.get("speed")),
+                    weak_spots(figures.get("loss"))))
+
+
+def main(argv: list[str] | None = None) -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--models", type=Path, required=True)
+    ap.add_argument("--figures", type=Path, required=True)
+    ap.add_argument("--corpus", type=Path, required=True)
+    args = ap.parse_args(argv)
+    figures = read_figures(args.figures, args.models)
+    for name in ("codec", "lm"):
+        folder = args.models / name
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        card = codec_card(folder, config, figures, args.corpus) if name == "codec" else lm_card(folder, config, figures)
+        (folder / "CARD.md").write_text(card, encoding="utf-8")
+        print(f"{folder / 'CARD.md'}: from {', '.join(figures) or 'no figures'}")
+
+
+if __name__ == "__main__":
+    main()
