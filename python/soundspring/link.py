@@ -66,6 +66,10 @@ class Models:
         """Identity of the bit stream: the hash over the hashes of both models' weights."""
         return self.lm.identity
 
+    def load(self) -> None:
+        """Load everything now rather than at first use."""
+        _ = self.codec, self.source, self.static
+
 
 @lru_cache(maxsize=2)
 def _models_in(folder: str) -> Models:
@@ -380,6 +384,7 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     Without a channel the packets of `to_packets` are sent, copies included; `loss` hits what is sent, packet by packet.
     """
     counts, timer, symbols, snr = Counts(), Timer(), [], []
+    link.models.load()
     begin = perf_counter()
     sent = list(encode(link, audio, counts))
     if channel is not None:
