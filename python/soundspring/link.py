@@ -9,6 +9,7 @@ blocks hold. Functions for whole files call the same stages.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -73,6 +74,10 @@ class Models:
 
 @lru_cache(maxsize=2)
 def _models_in(folder: str) -> Models:
+    if "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(1)  # on nets of this size more threads only steal cores from the rest of a flowgraph
     return Models()
 
 
