@@ -38,7 +38,9 @@ help:
 	@echo '  cmake -S . -B build && cmake --build build && sudo cmake --install build'
 
 demo: install
-	$(RUN) $(VENV)/bin/soundspring link $(DEMO_IN) $(DEMO_OUT)/received.wav --report $(DEMO_OUT)
+	@mkdir -p $(DEMO_OUT)
+	$(RUN) $(VENV)/bin/soundspring link $(DEMO_IN) $(DEMO_OUT)/received.wav --report $(DEMO_OUT) --json $(DEMO_OUT)/figures.json
+	@echo 'Listen to $(DEMO_OUT)/received.wav, and open $(DEMO_OUT)/index.html in a browser.'
 
 test: lint install $(STAMPS)/test
 	$(RUN) $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
@@ -50,6 +52,8 @@ install: venv
 	@cmake -S . -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(VENV) -DPYTHON_EXECUTABLE=$(VENV)/bin/python > $(VENV)/cmake.log \
 		&& cmake --build $(BUILD) >> $(VENV)/cmake.log && cmake --install $(BUILD) >> $(VENV)/cmake.log \
 		|| { cat $(VENV)/cmake.log; exit 1; }
+	@echo 'Compiling the inner loops (the first time up to a minute)'
+	@$(RUN) $(VENV)/bin/python -m gnuradio.soundspring.kernels
 	@echo 'Installed: $(VENV)/bin/soundspring'
 	@echo 'To see the blocks in GRC: GRC_BLOCKS_PATH=$(VENV)/share/gnuradio/grc/blocks gnuradio-companion'
 

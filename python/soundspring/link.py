@@ -9,6 +9,7 @@ blocks hold. Functions for whole files call the same stages.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -66,9 +67,17 @@ class Models:
         """Identity of the bit stream: the hash over the hashes of both models' weights."""
         return self.lm.identity
 
+    def load(self) -> None:
+        """Load everything now rather than at first use."""
+        _ = self.codec, self.source, self.static
+
 
 @lru_cache(maxsize=2)
 def _models_in(folder: str) -> Models:
+    if "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(1)  # on nets of this size more threads only steal cores from the rest of a flowgraph
     return Models()
 
 
@@ -380,6 +389,7 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     Without a channel the packets of `to_packets` are sent, copies included; `loss` hits what is sent, packet by packet.
     """
     counts, timer, symbols, snr = Counts(), Timer(), [], []
+    link.models.load()
     begin = perf_counter()
     sent = list(encode(link, audio, counts))
     if channel is not None:

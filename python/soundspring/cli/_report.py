@@ -59,7 +59,9 @@ def write_link_report(args: argparse.Namespace, link, audio: np.ndarray, result,
 
 def sentence(args: argparse.Namespace, f: dict) -> str:
     """What happened, in words."""
-    where = "packets alone, without a radio" if f["channel"] == "none" else f"an {f['channel'].upper()} channel"
+    names = {"none": "packets alone, without a radio", "awgn": "an AWGN channel", "rayleigh": "a Rayleigh channel",
+             "rician": "a Rician channel"}
+    where = names.get(f["channel"], f"a {f['channel'].upper()} channel")
     where += f" at {f['snr_db']:g} dB Es/N0" if f["snr_db"] is not None else ""
     where += f" with packet loss {f['loss']}" if f["loss"] else ""
     gone = f["packets_lost"] + f["packets_undecodable"] + f["packets_desync"]

@@ -49,6 +49,7 @@ def register(subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..audio.io import write
     from ..channel.loss import parse_loss
+    from ..kernels import compile_kernels
     from ..link import Link
 
     writable(args.output, args.json)
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     link = Link(chosen_profile(args))
     channel, loss = make_channel(args, link), parse_loss(args.loss, args.seed) if args.loss else None
     audio = read_speech(args.input)
+    if channel is not None:
+        compile_kernels()  # what must be compiled or loaded is not to count as the link's time
     result = engine(args.engine)(link, audio, channel, loss)
     write(args.output, result.audio)
     figures = measure(args, link, audio, result)

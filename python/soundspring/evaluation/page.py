@@ -197,7 +197,8 @@ def _constellation_and_settings(report: LinkReport) -> str:
     if report.settings:
         body = "".join(f"<tr><th>{escape(str(k))}</th><td>{_show(v)}</td></tr>" for k, v in report.settings.items())
         cards.append(f'<div class="card"><h3>Settings</h3><table class="settings"><tbody>{body}</tbody></table></div>')
-    return _section("The radio link", f'<div class="grid">{"".join(cards)}</div>') if cards else ""
+    grid = f'<div class="grid" style="align-items:start">{"".join(cards)}</div>'
+    return _section("The radio link", grid) if cards else ""
 
 
 def _pictures(pictures: Sequence[Picture]) -> str:

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compile the inner loops beforehand: `python -m gnuradio.soundspring.kernels`.
+
+numba compiles a function when it is first called and keeps the result beside the source file, or in the user's cache
+where that folder cannot be written. That takes up to a minute, which a flowgraph should not wait for.
+"""
+
+import numpy as np
+
+
+def compile_kernels() -> None:
+    """Call everything that is compiled once, with the types that a link uses; quick when that was done before."""
+    from .channel.factory import make_channel
+    from .fec.ldpc import LdpcCode
+
+    code = LdpcCode(100, 300)
+    code.decode(np.where(code.encode(np.zeros(100, np.uint8)), 5.0, -5.0).astype(np.float32))
+    samples = np.ones(64, np.complex64)
+    for name in ("rayleigh", "tdl-a"):
+        make_channel(name, rate=1e6, snr_db=10.0, cfo_hz=10.0, clock_ppm=1.0, linewidth_hz=1.0).process(samples)
+
+
+if __name__ == "__main__":
+    compile_kernels()
