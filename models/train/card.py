@@ -63,52 +63,74 @@ def parameters(folder: Path, kind: str) -> int:
 
 def head(title: str, folder: Path, config: dict, text: str) -> str:
     count, digest = parameters(folder, config["kind"]), config["sha256"]["weights.safetensors"]
-    return (f"# {title}\n\n{text}\n\n- {count / 1e6:.2f} million parameters, stored as float16, "
-            f"{(folder / 'weights.safetensors').stat().st_size / 1e6:.1f} MB\n- SHA-256 `{digest}`\n"
-            f"- sizes: {', '.join(f'{k} {v}' for k, v in config['sizes'].items())}\n")
+    return (
+        f"# {title}\n\n{text}\n\n- {count / 1e6:.2f} million parameters, stored as float16, "
+        f"{(folder / 'weights.safetensors').stat().st_size / 1e6:.1f} MB\n- SHA-256 `{digest}`\n"
+        f"- sizes: {', '.join(f'{k} {v}' for k, v in config['sizes'].items())}\n"
+    )
 
 
 def data(work: Path) -> str:
     """The corpus with its licences."""
     found = sources(work)
-    rows = [[f"`{s.package}` {s.version}", *(f"{s.minutes.get(k, 0):.1f}" for k in ("train", "valid", "test")),
-             s.licence, s.holders] for s in found]
+    rows = [
+        [
+            f"`{s.package}` {s.version}",
+            *(f"{s.minutes.get(k, 0):.1f}" for k in ("train", "valid", "test")),
+            s.licence,
+            s.holders,
+        ]
+        for s in found
+    ]
     total = [f"{sum(s.minutes.get(k, 0) for s in found):.1f}" for k in ("train", "valid", "test")]
-    return (f"\n## Data\n\nReal speech from Debian packages, at 16 kHz, minutes after trimming. Levels vary "
-            "by 4 dB around -26 dBov in training.\n\n"
-            + table(["package", "train", "validation", "test", "licence of the recordings", "holders"],
-                    [*rows, ["all", *total, "", ""]])
-            + f"\nVoices never heard in training: test {', '.join(voices(work, 'test'))}; "
-              f"validation {', '.join(voices(work, 'valid'))}. `tuxpaint-*`, `fillets-*` and `hedgewars-*` name other "
-              "voices of the same packages in training; one actress reads both asterisk-en and asterisk-es.\n")
+    return (
+        "\n## Data\n\nReal speech from Debian packages, at 16 kHz, minutes after trimming. Levels vary "
+        "by 4 dB around -26 dBov in training.\n\n"
+        + table(
+            ["package", "train", "validation", "test", "licence of the recordings", "holders"],
+            [*rows, ["all", *total, "", ""]],
+        )
+        + f"\nVoices never heard in training: test {', '.join(voices(work, 'test'))}; "
+        f"validation {', '.join(voices(work, 'valid'))}. `tuxpaint-*`, `fillets-*` and `hedgewars-*` name other "
+        "voices of the same packages in training; one actress reads both asterisk-en and asterisk-es.\n"
+    )
 
 
 def training(config: dict, what: str) -> str:
     t = config.get("training", {})
-    return (f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
-            f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. To repeat it, from the packages to this card:\n\n"
-            "```\npython models/train/run.py --work DIR --minutes-codec 60 --minutes-lm 40\n```\n")
+    return (
+        f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
+        f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. To repeat it, from the packages to this card:\n\n"
+        "```\npython models/train/run.py --work DIR --minutes-codec 60 --minutes-lm 40\n```\n"
+    )
 
 
 def measured_on(figures: dict) -> str:
     speech, seed = figures["about"]["speech"], figures["about"]["seed"]
     names = list(speech["seconds_per_voice"])
-    return (f"{speech['seconds']:.0f} s, {speech['utterances']} utterances of {len(names)} voices ({', '.join(names)}), "
-            f"seed {seed}. {INTERVAL}\n\n")
+    return (
+        f"{speech['seconds']:.0f} s, {speech['utterances']} utterances of {len(names)} voices ({', '.join(names)}), "
+        f"seed {seed}. {INTERVAL}\n\n"
+    )
 
 
 def quality(figures: dict | None) -> str:
     out = "\n## Quality of the codec alone\n\n"
     if figures is None:
         return out + MISSING
-    rows = [[f"{f['kbps']:g}", k, *metrics(f, NAMES), min(f["perplexity"]), sorted(f["perplexity"])[int(k) // 2]]
-            for k, f in figures["layers"].items()]
+    rows = [
+        [f"{f['kbps']:g}", k, *metrics(f, NAMES), min(f["perplexity"]), sorted(f["perplexity"])[int(k) // 2]]
+        for k, f in figures["layers"].items()
+    ]
     names = ["kbps", "layers", *NAMES.values(), "lowest codebook perplexity", "median"]
     out += measured_on(figures) + table(names, rows)
     out += f"\nPerplexity is counted over {figures['layers']['12']['frames']} frames, which biases it low.\n"
     by_voice = figures["layers"]["12"]["voices"]
-    return out + "\nVoice by voice at 6 kbps:\n\n" + table(
-        ["voice", *NAMES.values()], [[v, *metrics(f, NAMES)] for v, f in by_voice.items()])
+    return (
+        out
+        + "\nVoice by voice at 6 kbps:\n\n"
+        + table(["voice", *NAMES.values()], [[v, *metrics(f, NAMES)] for v, f in by_voice.items()])
+    )
 
 
 def failures(figures: dict | None) -> str:
@@ -117,37 +139,62 @@ def failures(figures: dict | None) -> str:
     if figures is None:
         return out + MISSING
     by_voice, all_ = figures["layers"]["12"]["voices"], figures["layers"]["12"]
-    worst = min((v for v in by_voice if by_voice[v]["stoi"]["mean"] is not None),
-                key=lambda v: by_voice[v]["stoi"]["mean"])
+    worst = min(
+        (v for v in by_voice if by_voice[v]["stoi"]["mean"] is not None), key=lambda v: by_voice[v]["stoi"]["mean"]
+    )
     rows = [[name, *metrics(f)] for name, f in figures["conditions_at_6_kbps"].items()]
     return out + (
         f"- The worst voice of the test at 6 kbps is {worst}: STOI {show(by_voice[worst]['stoi'], 3)}, PESQ-WB "
         f"{show(by_voice[worst]['pesq_wb'])}, against {show(all_['stoi'], 3)} and {show(all_['pesq_wb'])} over all.\n"
         "- Level and noise at 6 kbps, one utterance a voice, scored against what went in, noise included:\n\n"
         + table(["condition", "PESQ-WB", "STOI", "PLCMOS"], [["speech at -26 dBov", *metrics(all_)], *rows])
-        + "\n- Music and several talkers at once: neither trained for nor measured.\n")
+        + "\n- Music and several talkers at once: neither trained for nor measured.\n"
+    )
 
 
 def saving(figures: dict | None) -> str:
     out = "\n## What entropy coding saves\n\n"
     if figures is None:
         return out + MISSING
-    out += (f"{measured_on(figures)}Bits per second. `payload` includes range coder and token checks, `packets` also 9 "
-            "bytes a packet, `burst` instead the 25 bits of a burst's header.\n\n")
+    out += (
+        f"{measured_on(figures)}Bits per second. `payload` includes range coder and token checks, `packets` also 9 "
+        "bytes a packet, `burst` instead the 25 bits of a burst's header.\n\n"
+    )
     rows = []
     for f in figures["layers"].values():
-        rows.append([f"{f['raw_bps']:.0f}", "static histogram", show(f["static_bps"], 0), "", "", "",
-                     show(f["static_saved_percent"], 1), ""])
+        rows.append(
+            [
+                f"{f['raw_bps']:.0f}",
+                "static histogram",
+                show(f["static_bps"], 0),
+                "",
+                "",
+                "",
+                show(f["static_saved_percent"], 1),
+                "",
+            ]
+        )
         for name, p in f["policies"].items():
-            rows.append([f"{f['raw_bps']:.0f}", name, *(show(p["bps"][k], 0) for k in
-                         ("model", "payload", "packets", "burst")), show(p["saved_percent"], 1),
-                         show(p["beyond_histogram_percent"], 1)])
+            rows.append(
+                [
+                    f"{f['raw_bps']:.0f}",
+                    name,
+                    *(show(p["bps"][k], 0) for k in ("model", "payload", "packets", "burst")),
+                    show(p["saved_percent"], 1),
+                    show(p["beyond_histogram_percent"], 1),
+                ]
+            )
     names = ["raw", "policy", "model", "payload", "packets", "burst", "saved / %", "beyond histogram / %"]
     exact = all(p["decodes_to_the_same_tokens"] for f in figures["layers"].values() for p in f["policies"].values())
     air = figures["reference_burst"]
-    return out + table(names, rows) + (
-        f"\nDecoding part of it gave {'the same tokens, always' if exact else 'OTHER TOKENS'}. In the reference profile's "
-        f"bursts of {air['capacity_bps']:.0f} bit/s, {air['mean_layers']} layers are sent on average.\n")
+    return (
+        out
+        + table(names, rows)
+        + (
+            f"\nDecoding part of it gave {'the same tokens, always' if exact else 'OTHER TOKENS'}. In the reference profile's "
+            f"bursts of {air['capacity_bps']:.0f} bit/s, {air['mean_layers']} layers are sent on average.\n"
+        )
+    )
 
 
 def loss(figures: dict | None) -> str:
@@ -157,11 +204,15 @@ def loss(figures: dict | None) -> str:
     out += measured_on(figures) + "Real entropy decoding at 6 kbps raw; the losses are the same for every method.\n"
     for name, kinds in figures["profiles"].items():
         for kind, rates in kinds.items():
-            rows = [[f"{percent} %", f"{100 * f['decodable_fraction']:.1f} %", method, *metrics(m)]
-                    for percent, f in rates.items() for method, m in f["methods"].items()
-                    if int(percent) or method == "model"]
+            rows = [
+                [f"{percent} %", f"{100 * f['decodable_fraction']:.1f} %", method, *metrics(m)]
+                for percent, f in rates.items()
+                for method, m in f["methods"].items()
+                if int(percent) or method == "model"
+            ]
             out += f"\nProfile {name}, loss of {kind}:\n\n" + table(
-                ["loss", "packets decodable", "method", "PESQ-WB", "STOI", "PLCMOS"], rows)
+                ["loss", "packets decodable", "method", "PESQ-WB", "STOI", "PLCMOS"], rows
+            )
     return out
 
 
@@ -169,11 +220,16 @@ def speed(figures: dict | None) -> str:
     out = "\n## Speed\n\n"
     if figures is None:
         return out + MISSING
-    rows = [[end, stage, f["median_ms"], f["p99_ms"], f["rtf"]] for end in ("tx", "rx", "rx_with_20_percent_loss")
-            for stage, f in figures[end].items()]
-    return (out + f"Reference profile, one thread of {figures['about']['machine']['cpu']}, CPU time per superframe of "
-            f"{figures['superframe_ms']:.0f} ms.\n\n"
-            + table(["end", "stage", "median / ms", "99 % / ms", "real-time factor"], rows))
+    rows = [
+        [end, stage, f["median_ms"], f["p99_ms"], f["rtf"]]
+        for end in ("tx", "rx", "rx_with_20_percent_loss")
+        for stage, f in figures[end].items()
+    ]
+    return (
+        out + f"Reference profile, one thread of {figures['about']['machine']['cpu']}, CPU time per superframe of "
+        f"{figures['superframe_ms']:.0f} ms.\n\n"
+        + table(["end", "stage", "median / ms", "99 % / ms", "real-time factor"], rows)
+    )
 
 
 def weak_spots(figures: dict | None) -> str:
@@ -181,35 +237,58 @@ def weak_spots(figures: dict | None) -> str:
     out = "\n## Where it fails\n\n"
     if figures is None:
         return out + MISSING
-    lines = [f"- {name}, {percent} % of {kind}: not better than `{peer}` in {NAMES[metric]} ({show(m[metric], 2)})\n"
-             for name, kinds in figures["profiles"].items() for kind, rates in kinds.items()
-             for percent, f in rates.items() if int(percent)
-             for peer, m in f["model_minus_peer"].items() for metric in ("pesq_wb", "plcmos")
-             if m[metric]["mean"] is not None and m[metric]["mean"] - (m[metric]["ci95"] or 0) <= 0]
+    lines = [
+        f"- {name}, {percent} % of {kind}: not better than `{peer}` in {NAMES[metric]} ({show(m[metric], 2)})\n"
+        for name, kinds in figures["profiles"].items()
+        for kind, rates in kinds.items()
+        for percent, f in rates.items()
+        if int(percent)
+        for peer, m in f["model_minus_peer"].items()
+        for metric in ("pesq_wb", "plcmos")
+        if m[metric]["mean"] is not None and m[metric]["mean"] - (m[metric]["ci95"] or 0) <= 0
+    ]
     lead = "Differences to simple concealment that are not clearly positive (model minus peer, paired):\n\n"
     every = "Concealment beats every peer at every loss measured, beyond the 95 % interval of the difference.\n"
-    return out + (lead + "".join(lines) if lines else every) + (
-        "\nHow it predicts what the data have not (music, noise, several talkers) was not measured.\n")
+    return (
+        out
+        + (lead + "".join(lines) if lines else every)
+        + ("\nHow it predicts what the data have not (music, noise, several talkers) was not measured.\n")
+    )
 
 
 def codec_card(folder: Path, config: dict, figures: dict, work: Path) -> str:
-    text = ("The speech codec: 16 kHz mono, frames of 20 ms, causal; MDCT, ConvNeXt blocks at the frame rate and a "
-            "residual vector quantiser of 0.5 kbps a layer. One set of weights for every rate from 0.5 to 12 kbps.")
-    return "".join((head("Codec", folder, config, text),
-                    data(work),
-                    training(config, "Mel, STFT and MDCT distances, no discriminator."),
-                    quality(figures.get("quality")), failures(figures.get("quality"))))
+    text = (
+        "The speech codec: 16 kHz mono, frames of 20 ms, causal; MDCT, ConvNeXt blocks at the frame rate and a "
+        "residual vector quantiser of 0.5 kbps a layer. One set of weights for every rate from 0.5 to 12 kbps."
+    )
+    return "".join(
+        (
+            head("Codec", folder, config, text),
+            data(work),
+            training(config, "Mel, STFT and MDCT distances, no discriminator."),
+            quality(figures.get("quality")),
+            failures(figures.get("quality")),
+        )
+    )
 
 
 def lm_card(folder: Path, config: dict, figures: dict) -> str:
-    text = ("The masked language model over the codec's tokens. One network for two jobs: the integer PMFs of the "
-            f"range coder, and the concealment of what was lost. Made for the codec `{config['codec_sha256'][:16]}`.")
-    return "".join((head("Language model", folder, config, text),
-                    "\n## Data\n\nThe codec's tokens of the speech on which the codec itself was trained; see "
-                    "[its card](../codec/CARD.md) for packages, licences and voices held out.\n",
-                    training(config, "Cross entropy on masked tokens, with the masks of coding and of packet loss."),
-                    saving(figures.get("saving")), loss(figures.get("loss")), speed(figures.get("speed")),
-                    weak_spots(figures.get("loss"))))
+    text = (
+        "The masked language model over the codec's tokens. One network for two jobs: the integer PMFs of the "
+        f"range coder, and the concealment of what was lost. Made for the codec `{config['codec_sha256'][:16]}`."
+    )
+    return "".join(
+        (
+            head("Language model", folder, config, text),
+            "\n## Data\n\nThe codec's tokens of the speech on which the codec itself was trained; see "
+            "[its card](../codec/CARD.md) for packages, licences and voices held out.\n",
+            training(config, "Cross entropy on masked tokens, with the masks of coding and of packet loss."),
+            saving(figures.get("saving")),
+            loss(figures.get("loss")),
+            speed(figures.get("speed")),
+            weak_spots(figures.get("loss")),
+        )
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -137,6 +137,9 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.codec.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01)
         self.step, self.seconds = 0, 0.0
         self.train, self.valid = Corpus(args.corpus, "train"), Corpus(args.corpus, "valid")
+        if args.decoder_only:
+            for part in (self.codec.enc_skip, self.codec.enc_in, self.codec.encoder, self.codec.enc_out):
+                part.requires_grad_(False)
         self.checkpoint = args.run / "checkpoint.pt"
         if self.checkpoint.exists():
             self.load()
@@ -175,7 +178,7 @@ class Trainer:
             z, _ = codec.analyse(x, codec.encoder_state(a.batch))
         z, commit = z.float(), torch.zeros((), device=self.device)
         if quantised:
-            z, commit = quantise(codec, self.ema, z, layers, train=True)
+            z, commit = quantise(codec, self.ema, z, layers, train=not a.decoder_only)
         else:
             layers = torch.full_like(layers, codec.config.layers)
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -253,6 +256,7 @@ def main():
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--commit", type=float, default=0.05)
     ap.add_argument("--warm-steps", type=int, default=500)
+    ap.add_argument("--decoder-only", action="store_true", help="tokens are frozen: go on with the decoder alone")
     ap.add_argument("--device", default="cpu", help="cpu or cuda; with cuda raise --batch")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--seed", type=int, default=1)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
 from soundspring import link, profile
 from soundspring.channel.loss import parse_loss
 
@@ -37,8 +36,12 @@ def programs(installed, tmp_path_factory):
     environment = os.environ | {"GRC_BLOCKS_PATH": str(ROOT / "grc")}
     out = {}
     for example in EXAMPLES:
-        done = subprocess.run([sys.executable, shutil.which("grcc") or "/usr/bin/grcc", "-o", str(folder), str(example)],
-                              env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, shutil.which("grcc") or "/usr/bin/grcc", "-o", str(folder), str(example)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         out[example.stem] = folder / f"{example.stem}.py"
     return out
@@ -54,10 +57,21 @@ def speech(tmp_path, speech_like):
 
 
 def start(program, folder, models, *options):
-    environment = os.environ | {"SOUNDSPRING_MODELS": str(models), "QT_QPA_PLATFORM": "offscreen",
-                                "OMP_NUM_THREADS": "1", "HOME": str(folder)}
-    return subprocess.Popen([sys.executable, str(program), *map(str, options)], cwd=folder, env=environment,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | {
+        "SOUNDSPRING_MODELS": str(models),
+        "QT_QPA_PLATFORM": "offscreen",
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(folder),
+    }
+    return subprocess.Popen(
+        [sys.executable, str(program), *map(str, options)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_all_examples_are_named_here():
@@ -71,7 +85,9 @@ def test_all_examples_compile(programs):
 
 @pytest.mark.parametrize("name", TO_THE_END)
 def test_example_runs_to_its_end(programs, name, tmp_path, tiny_models_dir, speech):
-    process = start(programs[name], tmp_path, tiny_models_dir, "--sound-in", speech, "--sound-out", tmp_path / "out.wav")
+    process = start(
+        programs[name], tmp_path, tiny_models_dir, "--sound-in", speech, "--sound-out", tmp_path / "out.wav"
+    )
     _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, errors
     sent, received = soundfile.read(speech)[0], soundfile.read(tmp_path / "out.wav")[0]
@@ -80,8 +96,19 @@ def test_example_runs_to_its_end(programs, name, tmp_path, tiny_models_dir, spee
 
 
 def test_packet_loss_example_is_the_function(programs, tmp_path, tiny_models_dir, speech, tiny_models):
-    process = start(programs["packet_loss"], tmp_path, tiny_models_dir, "--sound-in", speech,
-                    "--sound-out", tmp_path / "out.wav", "--loss", "bernoulli:0.3", "--seed", 7)
+    process = start(
+        programs["packet_loss"],
+        tmp_path,
+        tiny_models_dir,
+        "--sound-in",
+        speech,
+        "--sound-out",
+        tmp_path / "out.wav",
+        "--loss",
+        "bernoulli:0.3",
+        "--seed",
+        7,
+    )
     _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, errors
     audio = soundfile.read(speech, dtype="float32")[0]
