@@ -69,8 +69,9 @@ def _pieces(path: Path, length: float) -> Utterances:
 
 
 def progress(items: Iterable, label: str, total: int | None = None) -> tqdm:
-    """A bar on stderr."""
-    return tqdm(items, desc=label, total=total, file=sys.stderr, leave=False)
+    """A bar on stderr; where that is no terminal, a line now and then."""
+    seldom = 0.1 if sys.stderr.isatty() else 15.0
+    return tqdm(items, desc=label, total=total, file=sys.stderr, leave=False, mininterval=seldom)
 
 
 def mean(values: Iterable[float | None], digits: int = 4) -> dict:

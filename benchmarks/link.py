@@ -121,11 +121,11 @@ def main(argv=None) -> dict:
     }
     for name, snrs in CHANNELS.items():
         for snr_db in progress(snrs, name):
-            p = point(listener, sent, samples, name, snr_db, args.seed)
-            figures["channels"][name].append(p)
-            print(f"{name:9} {snr_db:3} dB: bursts {p['bursts_detected']}/{p['bursts_sent']}, packets lost "
+            figures["channels"][name].append(point(listener, sent, samples, name, snr_db, args.seed))
+        for p in figures["channels"][name]:
+            print(f"{name:9} {p['snr_db']:3} dB: bursts {p['bursts_detected']}/{p['bursts_sent']}, packets lost "
                   f"{100 * p['packet_loss']:5.1f} %  PESQ-WB {show(p['pesq_wb'])}  STOI {show(p['stoi'], 3)}  "
-                  f"PLCMOS {show(p['plcmos'])}", flush=True)
+                  f"PLCMOS {show(p['plcmos'])}")
     write(args, figures)
     if args.image:
         draw(figures, args.image)

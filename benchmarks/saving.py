@@ -126,7 +126,7 @@ def on_the_air(models: Models, utterances) -> dict:
 
 
 def main(argv=None) -> dict:
-    args = arguments(__doc__, argv, seconds=45, length=5)
+    args = arguments(__doc__, argv, seconds=36, length=4)
     utterances, models = speech(args), Models()
     check = int(2 * RATE / load("reference").superframe_samples)
     figures = {"about": about(args, utterances),

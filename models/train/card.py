@@ -191,8 +191,7 @@ def saving(figures: dict | None) -> str:
         out
         + table(names, rows)
         + (
-            f"\nDecoding part of it gave {'the same tokens, always' if exact else 'OTHER TOKENS'}. "
-            f"In the reference profile's "
+            f"\nDecoding part of it gave {'the same tokens' if exact else 'OTHER TOKENS'}. In the reference profile's "
             f"bursts of {air['capacity_bps']:.0f} bit/s, {air['mean_layers']} layers are sent on average.\n"
         )
     )

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmarks run on tiny models and a little speech, and their figures say what they must."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def benchmark(tiny_models, monkeypatch):
+    """Import benchmarks/NAME.py by its name, as running it does."""
+    import importlib
+
+    for folder in ("models/train", "benchmarks"):
+        monkeypatch.syspath_prepend(str(ROOT / folder))
+    before = set(sys.modules)
+    yield importlib.import_module
+    # `link` and `common` are too common as names to stay behind.
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith((f"{ROOT}/benchmarks", f"{ROOT}/models")):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def run(benchmark, tmp_path):
+    def run(name, *more):
+        file = tmp_path / f"{name}.json"
+        figures = benchmark(name).main(["--quick", "--length", "2", "--seconds", "10", "--json", str(file), *more])
+        assert json.loads(file.read_text())["about"]["seed"] == 0
+        return figures
+
+    return run
+
+
+def test_common_figures_name_weights_machine_and_versions(benchmark, tiny_models_dir):
+    from soundspring import weights
+
+    common = benchmark("common")
+    args = common.arguments("", ["--length", "2", "--quick"], 10, 2)
+    about = common.about(args, common.speech(args))
+    assert about["weights_sha256"]["lm"] == weights.sha256(tiny_models_dir / "lm" / "weights.safetensors")
+    assert about["machine"]["cpu"] and about["versions"]["numpy"] == np.__version__ and about["quick"]
+    assert about["speech"]["seconds"] == pytest.approx(2.0)
+
+
+def test_speech_is_cut_levelled_and_repeatable(benchmark):
+    common = benchmark("common")
+    args = common.arguments("", ["--length", "1.5"], 100, 4)
+    first, second = common.speech(args), common.speech(args)
+    assert len(first) >= 3 and all(len(x) == 24000 for _, x in first)
+    for (_, x), (_, y) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(x, y)
+        assert 10 * np.log10(np.mean(x**2)) == pytest.approx(-26, abs=0.1)
+
+
+def test_mean_has_an_interval_and_leaves_out_what_was_not_measured(benchmark):
+    got = benchmark("common").mean([1.0, None, 2.0, 3.0])
+    assert got == {"mean": 2.0, "ci95": pytest.approx(4.303 / 3**0.5, abs=1e-3), "n": 3}
+    assert benchmark("common").mean([None]) == {"mean": None, "ci95": None, "n": 0}
+
+
+def test_memo_decoder_equals_decoding_in_a_row(benchmark, tiny_models, speech_like):
+    from soundspring.link import Link, encode
+    from soundspring.profile import load
+
+    link = Link(load("reference").with_layers(12), tiny_models)
+    sent = list(encode(link, speech_like))
+    left = [(s, [None if (s + g) % 3 == 0 else b for g, b in enumerate(p)]) for s, p in sent]
+    memo, coder = benchmark("common").MemoDecoder(link), link.entropy_decoder()
+    for _ in range(2):
+        got = memo.decode(left)
+    for one, frame in zip(got, left, strict=True):
+        other = coder.push(*frame)
+        assert one.status == other.status
+        np.testing.assert_array_equal(one.received, other.received)
+        np.testing.assert_array_equal(one.tokens, other.tokens)
+    with pytest.raises(ValueError, match="earlier superframes"):
+        benchmark("common").MemoDecoder(Link(load("chained").with_layers(12), tiny_models))
+
+
+def test_quality(run):
+    figures = run("quality")
+    assert list(figures["layers"]) == [6, 12, 24]
+    for layers, f in figures["layers"].items():
+        assert len(f["perplexity"]) == layers and 1 <= min(f["perplexity"]) <= f["frames"]
+    assert figures["layers"][24]["si_sdr_db"]["n"] == 1
+
+
+def test_perplexity_of_known_tokens(benchmark):
+    even, constant = np.arange(4096) % 1024, np.zeros(4096, int)
+    assert benchmark("quality").perplexity(np.stack([even, constant], 1)) == [1024, 1]
+
+
+def test_saving(run):
+    figures = run("saving")
+    for layers, f in figures["layers"].items():
+        assert f["raw_bps"] == 500 * layers
+        for policy, p in f["policies"].items():
+            assert p["policy"] == policy and p["decodes_to_the_same_tokens"]
+            bps = {k: v["mean"] for k, v in p["bps"].items()}
+            # 19 bits of checks a superframe, packets within 8 bits of their ideal length; 25 bits a burst, 9 bytes a
+            # packet.
+            assert bps["payload"] == pytest.approx(bps["model"] + 190, abs=2 * 8 * 10)
+            assert bps["burst"] == pytest.approx(bps["payload"] + 250, abs=1)
+            assert bps["payload"] + 1440 <= bps["packets"] <= bps["payload"] + 1440 + 2 * 7 * 10
+    assert figures["reference_burst"]["payload_bps"] <= figures["reference_burst"]["capacity_bps"]
+
+
+def test_loss(run):
+    figures = run("loss")["profiles"]
+    assert {(n, k) for n, kinds in figures.items() for k in kinds} == {
+        ("reference", "packets"), ("reference", "superframes"), ("packet20", "packets")}
+    for kinds in figures.values():
+        for rates in kinds.values():
+            assert rates[0]["decodable_fraction"] == 1
+            assert rates[0]["methods"]["mute"] == rates[0]["methods"]["model"]
+            assert rates[30]["decodable_fraction"] < 1 and rates[30]["packets_desync"] == 0
+    # A whole superframe lost takes no other packet with it.
+    assert all(f["packets_undecodable"] == 0 for f in figures["reference"]["superframes"].values())
+
+
+def test_losses_of_a_lower_rate_are_among_those_of_a_higher_one(benchmark):
+    losses = benchmark("loss").losses
+    for kind in ("packets", "superframes"):
+        few, many = (losses(kind, percent, 3, 400, 2) for percent in (10, 30))
+        assert not (few & ~many).any() and many.mean() == pytest.approx(0.3, abs=0.06)
+    assert (losses("superframes", 20, 3, 50, 2)[:, 0] == losses("superframes", 20, 3, 50, 2)[:, 1]).all()
+
+
+def test_link(run, benchmark, monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark("link"), "CHANNELS", {"awgn": (-6, 12), "rayleigh": (8,)})
+    figures = run("link", "--image", str(tmp_path / "docs" / "link.png"))
+    low, high = figures["channels"]["awgn"]
+    assert low["packet_loss"] > 0.5 and high["packet_loss"] == 0 and high["snr_measured_db"] == pytest.approx(12, abs=1)
+    assert high["si_sdr_db"] == figures["without_channel"]["si_sdr_db"]
+    assert (tmp_path / "docs" / "link.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_speed(run):
+    figures = run("speed")
+    assert set(figures["tx"]) == {"codec", "range coder", "language model", "FEC and QAM", "OFDM", "all"}
+    for end in ("tx", "rx", "rx_with_20_percent_loss"):
+        parts = sum(f["rtf"] for stage, f in figures[end].items() if stage != "all")
+        assert figures[end]["all"]["rtf"] == pytest.approx(parts, abs=0.001)
+    assert figures["lost"] == pytest.approx(0, abs=0.06) and figures["rtf_tx"] > 0 and figures["fft4096_ms"] > 0

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checkpoints become model folders that load, and cards say what was measured with the very weights they describe."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from soundspring import weights
+
+TRAIN = Path(__file__).parents[2] / "models" / "train"
+COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+Copyright: 2003-2010, A. Speaker <a@example.org>
+License: CC-BY-SA-3.0
+
+Files: fr-* other
+Copyright: 2006, B. Speaker
+           2007, C. Speaker
+License: CC-BY-3.0
+ with its text
+"""
+
+
+@pytest.fixture
+def train(monkeypatch):
+    """Import models/train/NAME.py by its name."""
+    import importlib
+
+    monkeypatch.syspath_prepend(str(TRAIN))
+    return importlib.import_module
+
+
+@pytest.fixture
+def exported(train, tiny_models_dir, tmp_path, monkeypatch):
+    """Tiny checkpoints, exported; (models folder, their state dictionaries, tokens)."""
+    export = train("export")
+    old, config = weights.load(tiny_models_dir / "codec", "codec")
+    lm, lm_config = weights.load(tiny_models_dir / "lm", "lm")
+    lm.pop("histogram")
+    sizes = {"Codec": config["sizes"], "LmConfig": lm_config["sizes"]}
+    from soundspring.codec.model import Codec, CodecConfig
+    from soundspring.lm.model import LmConfig
+
+    monkeypatch.setattr(export, "Codec", lambda: Codec(CodecConfig(**sizes["Codec"])))
+    monkeypatch.setattr(export, "LmConfig", lambda: LmConfig(**sizes["LmConfig"]))
+    tokens = np.random.default_rng(0).integers(0, 1024, (300, 24)).astype(np.int16)
+    np.savez(tmp_path / "tokens_train.npz", tokens=tokens)
+    more = {"step": 7, "seconds": 90.0}
+    torch.save({"codec": {k: v.float() for k, v in old.items()}} | more, tmp_path / "codec.pt")
+    torch.save({"model": {k: v.float() for k, v in lm.items()}} | more, tmp_path / "lm.pt")
+    folder = tmp_path / "models"
+    for kind in ("codec", "lm"):
+        export.main([kind, "--checkpoint", str(tmp_path / f"{kind}.pt"), "--models", str(folder), "--tokens",
+                     str(tmp_path), "--seed", "5", "--hardware", "an abacus"])
+    return folder, old, lm, tokens
+
+
+def test_exported_models_load_and_belong_together(exported):
+    from soundspring.codec import api
+    from soundspring.lm.load import load
+
+    folder, old, lm, tokens = exported
+    codec, model = api.load(folder / "codec"), load(folder / "lm", folder / "codec")
+    torch.testing.assert_close(codec.state_dict()["quantizer.codebooks"], old["quantizer.codebooks"].float())
+    torch.testing.assert_close(model.model.state_dict()["inputs.weight"], lm["inputs.weight"].float())
+    assert model.histogram.sum() == tokens.size and model.histogram[3, tokens[0, 3]] >= 1
+    config = weights.load(folder / "codec", "codec")[1]
+    assert config["training"] == {"minutes": 1.5, "steps": 7, "seed": 5, "hardware": "an abacus"}
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(train):
+    with pytest.raises(ValueError, match="spread"):
+        train("export").check_half({"fine": torch.ones(2), "spread": torch.tensor(1e6)})
+
+
+def test_licences_come_from_the_right_stanza(train):
+    sources = train("sources")
+    assert sources.licence("festvox-ru", COPYRIGHT) == ("CC-BY-SA-3.0", "2003-2010, A. Speaker")
+    french = sources.licence("asterisk-core-sounds-fr-g722", COPYRIGHT)
+    assert french == ("CC-BY-3.0", "2006, B. Speaker; 2007, C. Speaker")
+    plain = "Upstream Authors:\n    D. Actor (d@example.org)\n\nsee /usr/share/common-licenses/GPL-2'.\n"
+    assert sources.licence("fillets-ng-data-nl", plain) == ("GPL-2", "D. Actor")
+
+
+def test_every_voice_has_its_package(train):
+    corpus, sources = train("corpus"), train("sources")
+    for voice in corpus.TEST | corpus.VALID | {"festvox-ru", "gcin", "klettres-pt_BR", "fillets-cs-m"}:
+        assert sources.package_of(voice) in corpus.PACKAGES
+
+
+def mean(value, ci95=0.1):
+    return {"mean": value, "ci95": ci95, "n": 3}
+
+
+def quality_figures(models):
+    scores = {"pesq_wb": mean(2.5), "stoi": mean(0.9), "plcmos": mean(3.5), "si_sdr_db": mean(5.0)}
+    bad = scores | {"stoi": mean(0.7, None)}
+    layers = {k: {"kbps": k / 2, **scores, "perplexity": list(range(400, 400 + k)), "frames": 900,
+                  "voices": {"alice": scores, "bob": bad}} for k in (6, 12, 24)}
+    sha = {m: weights.sha256(models / m / "weights.safetensors") for m in ("codec", "lm")}
+    speech = {"seconds": 18.0, "utterances": 4, "seconds_per_voice": {"alice": 9.0, "bob": 9.0}}
+    return {"about": {"weights_sha256": sha, "speech": speech, "seed": 0}, "layers": layers,
+            "conditions_at_6_kbps": {"white noise": scores}}
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A corpus of three voices, without its packages."""
+    for split, voice in (("train", "festvox-ru"), ("valid", "asterisk-fr"), ("test", "asterisk-en")):
+        (tmp_path / f"{split}.json").write_text(json.dumps([[voice, "x.wav", 0, 16000 * 90]]))
+    return tmp_path
+
+
+def test_cards_hold_what_was_measured(train, exported, work, tmp_path):
+    models, figures = exported[0], tmp_path / "figures"
+    figures.mkdir()
+    (figures / "quality.json").write_text(json.dumps(quality_figures(models)))
+    train("card").main(["--models", str(models), "--figures", str(figures), "--corpus", str(work)])
+    codec, lm = ((models / m / "CARD.md").read_text() for m in ("codec", "lm"))
+    assert weights.sha256(models / "codec" / "weights.safetensors") in codec
+    assert "| 6 | 12 | 2.50 ± 0.10 | 0.900 ± 0.100 | 3.50 ± 0.10 | 5.00 ± 0.10 | 400 | 406 |" in codec
+    assert "worst voice of the test at 6 kbps is bob" in codec and "an abacus, 7 steps, seed 5" in codec
+    assert "| `festvox-ru` ? | 1.5 | 0.0 | 0.0 |" in codec and "test asterisk-en" in codec
+    assert "Not measured with these weights." in lm and "Not measured" not in codec
+
+
+def test_figures_of_other_weights_are_refused(train, exported, work, tmp_path):
+    models, figures = exported[0], quality_figures(exported[0])
+    figures["about"]["weights_sha256"]["codec"] = "0" * 64
+    (tmp_path / "quality.json").write_text(json.dumps(figures))
+    with pytest.raises(ValueError, match="quality.json.*codec"):
+        train("card").main(["--models", str(models), "--figures", str(tmp_path), "--corpus", str(work)])
