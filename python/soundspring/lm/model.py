@@ -77,6 +77,12 @@ class MaskedLm(nn.Module):
         self.register_buffer("vectors", codebooks / scale[0], persistent=False)
         energy = (codebooks / scale).pow(2).mean(-1, keepdim=True)
         self.register_buffer("features", torch.cat([codebooks / scale, energy], -1), persistent=False)
+        # A sum of vectors cannot tell how strong each of them was, so every token also brings traits of its own.
+        log_energy = energy.clamp(min=1e-6).log()
+        spread = log_energy.std(1, keepdim=True).clamp(min=1e-3)
+        self.register_buffer("energy", (log_energy - log_energy.mean(1, keepdim=True)) / spread, persistent=False)
+        self.traits_in = nn.Parameter(torch.randn(c.layers, c.learned + 1, c.dim) * 0.05)
+        self.traits_depth = nn.Parameter(torch.randn(c.layers, c.learned + 1, c.dim) * 0.05)
         self.inputs = nn.Linear(c.latent, c.dim)
         self.base = nn.Parameter(torch.randn(c.base_layers, c.entries, c.dim) * 0.02)
         self.seen = nn.Parameter(torch.randn(c.layers, c.dim) * 0.02)
@@ -89,13 +95,18 @@ class MaskedLm(nn.Module):
         self.head_norm = nn.LayerNorm(c.dim)
         self.head_up, self.head_down = nn.Linear(c.dim, c.head_hidden), nn.Linear(c.head_hidden, c.dim)
         width = c.latent + 1 + c.learned
-        self.project = nn.Parameter(torch.randn(c.layers, c.dim, width) * (c.dim**-0.5 * c.latent**-0.5))
+        self.project = nn.Parameter(torch.randn(c.layers, c.dim, width) * (0.3 * c.dim**-0.5 * c.latent**-0.5))
         self.learned = nn.Parameter(torch.randn(c.layers, c.entries, c.learned) * 0.5)
         self.bias = nn.Parameter(torch.zeros(c.layers, c.entries))
 
     def vector(self, tokens: torch.Tensor) -> torch.Tensor:
         """tokens int64 [..., K] -> their scaled codebook vectors [..., K, latent]."""
         return self.vectors[torch.arange(tokens.shape[-1], device=tokens.device), tokens]
+
+    def traits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens int64 [..., K] -> log-energy and learned features of each [..., K, learned + 1]."""
+        layer = torch.arange(tokens.shape[-1], device=tokens.device)
+        return torch.cat([self.energy[layer, tokens], self.learned[layer, tokens]], -1)
 
     def trunk(self, tokens: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
         """tokens int64 [B, T, K], visible bool [B, T, K] -> [B, T, dim]; tokens that are not visible do not matter."""
@@ -104,17 +115,16 @@ class MaskedLm(nn.Module):
         mask = visible[..., None].to(self.inputs.weight.dtype)
         x = self.inputs((self.vector(tokens) * mask).sum(-2)) + self.start
         x = x + visible.to(x.dtype) @ self.seen[:k]
+        x = x + torch.einsum("btke,ked->btd", self.traits(tokens) * mask, self.traits_in[:k])
         for j in range(min(k, self.config.base_layers)):
             x = x + self.base[j][tokens[..., j]] * mask[..., j, :]
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
 
-    def hidden(
-        self, h: torch.Tensor, total: torch.Tensor, last: torch.Tensor, seen: torch.Tensor, layer: torch.Tensor
-    ) -> torch.Tensor:
-        """Head input: trunk h, sum and last of the known lower vectors, their flags, and the layer's embedding."""
-        z = h + self.depth(torch.cat([total, last], -1)) + seen @ self.depth_seen + layer
+    def hidden(self, h: torch.Tensor, total: torch.Tensor, last: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
+        """Head input: trunk h; of the known lower layers the sum of their vectors, the last one, the rest in `below`."""
+        z = h + self.depth(torch.cat([total, last], -1)) + below
         return z + self.head_down(F.gelu(self.head_up(self.head_norm(z))))
 
     def heads(self, h: torch.Tensor, tokens: torch.Tensor, known: torch.Tensor, layers: slice) -> torch.Tensor:
@@ -123,15 +133,16 @@ class MaskedLm(nn.Module):
         h [N, dim]; tokens int64 [N, K] and known bool [N, K] are the frame's own tokens: layer k conditions on
         the known ones below k.
         """
-        c = self.config
         k = tokens.shape[-1]
         mask = known.to(h.dtype)
         vectors = self.vector(tokens * known) * mask[..., None]
         total = vectors.cumsum(1) - vectors
-        last = torch.cat([torch.zeros_like(vectors[:, :1]), vectors[:, :-1]], 1)
-        lower = torch.ones(k, c.layers, dtype=h.dtype, device=h.device).tril(-1)
-        seen = F.pad(mask, (0, c.layers - k))[:, None, :] * lower
-        z = self.hidden(h[:, None], total[:, layers], last[:, layers], seen[:, layers], self.layer[:k][layers])
+        own = self.features[torch.arange(k, device=h.device), tokens * known, :-1] * mask[..., None]
+        last = F.pad(own[:, :-1], (0, 0, 1, 0))
+        traits = torch.einsum("nke,ked->nkd", self.traits(tokens * known) * mask[..., None], self.traits_depth[:k])
+        below = traits + mask[..., None] * self.depth_seen[:k]
+        below = below.cumsum(1) - below + self.layer[:k]
+        z = self.hidden(h[:, None], total[:, layers], last[:, layers], below[:, layers])
         entries = torch.cat([self.features[:k][layers], self.learned[:k][layers]], -1)
         z = torch.bmm(z.transpose(0, 1), self.project[:k][layers])
         return (torch.bmm(z, entries.transpose(1, 2)) + self.bias[:k][layers, None]).transpose(0, 1)

@@ -12,9 +12,7 @@ class PmfSource:
 
     def __init__(self, model: MaskedLm):
         self.model = model.exact()
-        c = self.model.config
         self.entries = torch.cat([self.model.features, self.model.learned], -1).transpose(1, 2).contiguous()
-        self.lower = torch.ones(c.layers, c.layers, dtype=torch.float64).tril(-1)
 
     @torch.inference_mode()
     def begin(self, tokens: np.ndarray, visible: np.ndarray) -> torch.Tensor:
@@ -28,13 +26,12 @@ class PmfSource:
     ) -> np.ndarray:
         """float64 [n, entries] for `layer` in `frames`, given the known lower layers of the same frames."""
         m = self.model
-        own = torch.from_numpy(tokens[frames].astype(np.int64))
-        seen = torch.from_numpy(np.ascontiguousarray(known[frames])).to(torch.float64)
-        vectors = m.vector(own[:, :layer]) * seen[:, :layer, None] if layer else None
-        zero = torch.zeros(len(frames), m.config.latent, dtype=torch.float64)
-        total = vectors.sum(1) if layer else zero
-        last = vectors[:, -1] if layer else zero
-        flags = torch.zeros(len(frames), m.config.layers, dtype=torch.float64)
-        flags[:, :layer] = seen[:, :layer]
-        z = m.hidden(state[torch.from_numpy(np.asarray(frames))], total, last, flags, m.layer[layer])
+        own = torch.from_numpy(tokens[frames][:, :layer].astype(np.int64))
+        seen = torch.from_numpy(np.ascontiguousarray(known[frames][:, :layer]))
+        own, mask = own * seen, seen.to(torch.float64)[..., None]
+        total = (m.vector(own) * mask).sum(1)
+        last = m.features[layer - 1][own[:, -1], :-1] * mask[:, -1] if layer else torch.zeros_like(total)
+        below = torch.einsum("nke,ked->nd", m.traits(own) * mask, m.traits_depth[:layer])
+        below = below + (mask * m.depth_seen[:layer]).sum(1) + m.layer[layer]
+        z = m.hidden(state[torch.from_numpy(np.asarray(frames))], total, last, below)
         return (z @ m.project[layer] @ self.entries[layer] + m.bias[layer]).numpy()
