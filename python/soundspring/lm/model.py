@@ -76,25 +76,30 @@ class MaskedLm(nn.Module):
         scale = codebooks.pow(2).mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
         self.register_buffer("vectors", codebooks / scale[0], persistent=False)
         energy = (codebooks / scale).pow(2).mean(-1, keepdim=True)
-        self.register_buffer("features", torch.cat([codebooks / scale, energy], -1), persistent=False)
+        # Likelihoods under a covariance are quadratic in the entry: squares let a head say which dimensions are loud.
+        squares = (codebooks / scale).pow(2)
+        squares = (squares - squares.mean(1, keepdim=True)) / squares.std(1, keepdim=True).clamp(min=1e-3)
+        squares = 0.5 * squares.clamp(max=3.0)  # they have long tails
+        self.register_buffer("squares", squares, persistent=False)
+        self.register_buffer("features", torch.cat([codebooks / scale, energy, squares], -1), persistent=False)
         # A sum of vectors cannot tell how strong each of them was, so every token also brings traits of its own.
         log_energy = energy.clamp(min=1e-6).log()
         spread = log_energy.std(1, keepdim=True).clamp(min=1e-3)
         self.register_buffer("energy", (log_energy - log_energy.mean(1, keepdim=True)) / spread, persistent=False)
         self.traits_in = nn.Parameter(torch.randn(c.layers, c.learned + 1, c.dim) * 0.05)
         self.traits_depth = nn.Parameter(torch.randn(c.layers, c.learned + 1, c.dim) * 0.05)
-        self.inputs = nn.Linear(c.latent, c.dim)
+        self.inputs = nn.Linear(2 * c.latent, c.dim)
         self.base = nn.Parameter(torch.randn(c.base_layers, c.entries, c.dim) * 0.02)
         self.seen = nn.Parameter(torch.randn(c.layers, c.dim) * 0.02)
         self.start = nn.Parameter(torch.randn(c.dim) * 0.02)
         self.blocks = nn.ModuleList(Block(c) for _ in range(c.blocks))
         self.norm = nn.LayerNorm(c.dim)
-        self.depth = nn.Linear(2 * c.latent, c.dim)
+        self.depth = nn.Linear(3 * c.latent, c.dim)
         self.depth_seen = nn.Parameter(torch.randn(c.layers, c.dim) * 0.02)
         self.layer = nn.Parameter(torch.randn(c.layers, c.dim) * 0.02)
         self.head_norm = nn.LayerNorm(c.dim)
         self.head_up, self.head_down = nn.Linear(c.dim, c.head_hidden), nn.Linear(c.head_hidden, c.dim)
-        width = c.latent + 1 + c.learned
+        width = 2 * c.latent + 1 + c.learned
         self.project = nn.Parameter(torch.randn(c.layers, c.dim, width) * (0.3 * c.dim**-0.5 * c.latent**-0.5))
         self.learned = nn.Parameter(torch.randn(c.layers, c.entries, c.learned) * 0.5)
         self.bias = nn.Parameter(torch.zeros(c.layers, c.entries))
@@ -102,6 +107,10 @@ class MaskedLm(nn.Module):
     def vector(self, tokens: torch.Tensor) -> torch.Tensor:
         """tokens int64 [..., K] -> their scaled codebook vectors [..., K, latent]."""
         return self.vectors[torch.arange(tokens.shape[-1], device=tokens.device), tokens]
+
+    def square(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens int64 [..., K] -> the squares of their vectors, normalised in each layer, [..., K, latent]."""
+        return self.squares[torch.arange(tokens.shape[-1], device=tokens.device), tokens]
 
     def traits(self, tokens: torch.Tensor) -> torch.Tensor:
         """tokens int64 [..., K] -> log-energy and learned features of each [..., K, learned + 1]."""
@@ -113,7 +122,8 @@ class MaskedLm(nn.Module):
         k = tokens.shape[-1]
         tokens = tokens * visible
         mask = visible[..., None].to(self.inputs.weight.dtype)
-        x = self.inputs((self.vector(tokens) * mask).sum(-2)) + self.start
+        sums = [(f(tokens) * mask).sum(-2) for f in (self.vector, self.square)]
+        x = self.inputs(torch.cat(sums, -1)) + self.start
         x = x + visible.to(x.dtype) @ self.seen[:k]
         x = x + torch.einsum("btke,ked->btd", self.traits(tokens) * mask, self.traits_in[:k])
         for j in range(min(k, self.config.base_layers)):
@@ -122,9 +132,10 @@ class MaskedLm(nn.Module):
             x = block(x)
         return self.norm(x)
 
-    def hidden(self, h: torch.Tensor, total: torch.Tensor, last: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
-        """Head input: trunk h; of the known lower layers the sum of their vectors, the last one, the rest in `below`."""
-        z = h + self.depth(torch.cat([total, last], -1)) + below
+    def hidden(self, h: torch.Tensor, lower: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
+        """Head input: trunk h; of the known lower layers the sums of vectors and squares and the last vector in `lower`
+        [..., 3 * latent], their traits and flags in `below` [..., dim]."""
+        z = h + self.depth(lower) + below
         return z + self.head_down(F.gelu(self.head_up(self.head_norm(z))))
 
     def heads(self, h: torch.Tensor, tokens: torch.Tensor, known: torch.Tensor, layers: slice) -> torch.Tensor:
@@ -137,12 +148,14 @@ class MaskedLm(nn.Module):
         mask = known.to(h.dtype)
         vectors = self.vector(tokens * known) * mask[..., None]
         total = vectors.cumsum(1) - vectors
-        own = self.features[torch.arange(k, device=h.device), tokens * known, :-1] * mask[..., None]
+        own = self.features[torch.arange(k, device=h.device), tokens * known, : self.config.latent] * mask[..., None]
         last = F.pad(own[:, :-1], (0, 0, 1, 0))
+        squares = self.square(tokens * known) * mask[..., None]
+        lower = torch.cat([total, squares.cumsum(1) - squares, last], -1)
         traits = torch.einsum("nke,ked->nkd", self.traits(tokens * known) * mask[..., None], self.traits_depth[:k])
         below = traits + mask[..., None] * self.depth_seen[:k]
         below = below.cumsum(1) - below + self.layer[:k]
-        z = self.hidden(h[:, None], total[:, layers], last[:, layers], below[:, layers])
+        z = self.hidden(h[:, None], lower[:, layers], below[:, layers])
         entries = torch.cat([self.features[:k][layers], self.learned[:k][layers]], -1)
         z = torch.bmm(z.transpose(0, 1), self.project[:k][layers])
         return (torch.bmm(z, entries.transpose(1, 2)) + self.bias[:k][layers, None]).transpose(0, 1)

@@ -30,8 +30,10 @@ class PmfSource:
         seen = torch.from_numpy(np.ascontiguousarray(known[frames][:, :layer]))
         own, mask = own * seen, seen.to(torch.float64)[..., None]
         total = (m.vector(own) * mask).sum(1)
-        last = m.features[layer - 1][own[:, -1], :-1] * mask[:, -1] if layer else torch.zeros_like(total)
+        squares = (m.square(own) * mask).sum(1)
+        latent = m.config.latent
+        last = m.features[layer - 1][own[:, -1], :latent] * mask[:, -1] if layer else torch.zeros_like(total)
         below = torch.einsum("nke,ked->nd", m.traits(own) * mask, m.traits_depth[:layer])
         below = below + (mask * m.depth_seen[:layer]).sum(1) + m.layer[layer]
-        z = m.hidden(state[torch.from_numpy(np.asarray(frames))], total, last, below)
+        z = m.hidden(state[torch.from_numpy(np.asarray(frames))], torch.cat([total, squares, last], -1), below)
         return (z @ m.project[layer] @ self.entries[layer] + m.bias[layer]).numpy()
