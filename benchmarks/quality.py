@@ -9,8 +9,8 @@ and noisy speech at 6 kbps.
 
 import numpy as np
 from common import about, arguments, means, progress, score, show, speech, write
-from soundspring.codec.api import Decoder, Encoder
-from soundspring.link import Models
+from soundspring import weights
+from soundspring.codec.api import Decoder, Encoder, load
 
 LAYERS = (6, 12, 24)
 CONDITIONS = {"level -46 dBov": (0.1, None), "level -16 dBov": (3.16, None), "white noise at 20 dB SNR": (1.0, 20.0),
@@ -70,7 +70,7 @@ def robustness(codec, utterances, seed: int) -> dict:
 
 def main(argv=None) -> dict:
     args = arguments(__doc__, argv, seconds=180, length=4)
-    utterances, codec = speech(args), Models().codec
+    utterances, codec = speech(args), load(weights.find_model("codec"))
     figures = {"about": about(args, utterances), "layers": {k: at_rate(codec, utterances, k) for k in LAYERS}}
     figures["conditions_at_6_kbps"] = robustness(codec, utterances, args.seed)
     for k, f in figures["layers"].items():

@@ -30,6 +30,7 @@ class Coded:
     groups: np.ndarray = field(default_factory=lambda: np.zeros(2))
     fallbacks: int = 0
     layers: list[int] = field(default_factory=list)
+    base_layers: list[int] = field(default_factory=list)
     exact: bool = True
 
 
@@ -52,6 +53,7 @@ def code(link: Link, tokens: np.ndarray, check: int) -> Coded:
             out.packets += 8 * (-(-len(coded.bits) // 8) + OVERHEAD)
             out.fallbacks += coded.fallback
         out.layers.append(sum(g.n_layers for g in groups))
+        out.base_layers.append(groups[0].n_layers)
         if i < check:
             got = decoder.push(sequence, [g.bits for g in groups])
             sent = np.arange(block.shape[1]) < out.layers[-1]
@@ -103,6 +105,10 @@ def at_rate(models: Models, utterances, layers: int, check: int) -> dict:
     return out
 
 
+def percent(flags: list[bool]) -> float:
+    return round(100 * float(np.mean(flags)), 1)
+
+
 def on_the_air(models: Models, utterances) -> dict:
     """The reference profile with its radio: a burst of fixed size, filled with as many layers as fit."""
     profile = load("reference")
@@ -119,8 +125,8 @@ def on_the_air(models: Models, utterances) -> dict:
         "payload_bps": round(sum(c.payload for c in coded) / seconds, 1),
         "header_bps": BURST_BITS * profile.superframes_per_second,
         "mean_layers": round(float(np.mean([n for c in coded for n in c.layers])), 2),
-        "superframes_with_all_layers_percent":
-            round(100 * float(np.mean([n == profile.layers for c in coded for n in c.layers])), 1),
+        "all_layers_sent_percent": percent([n == profile.layers for c in coded for n in c.layers]),
+        "whole_base_sent_percent": percent([n == profile.groups[0] for c in coded for n in c.base_layers]),
         "channel_uses_per_s": round(link.burst_samples * profile.superframes_per_second),
     }
 

@@ -101,7 +101,7 @@ def training(config: dict, what: str) -> str:
     return (
         f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
         f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. To repeat it, from the packages to this card:\n\n"
-        "```\npython models/train/run.py --work DIR --minutes-codec 60 --minutes-lm 40\n```\n"
+        "```\npython models/train/run.py --work DIR --minutes-codec 50 --minutes-decoder 30 --minutes-lm 35\n```\n"
     )
 
 

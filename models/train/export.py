@@ -46,6 +46,8 @@ def export_codec(saved: dict, folder: Path, more: dict) -> None:
     codec = Codec()
     codec.load_state_dict(saved["codec"])
     check_half(codec.state_dict())
+    if not codec.quantizer.codebooks.any():
+        raise ValueError("checkpoint: the codebooks are empty; train the codec beyond its --warm-steps")
     weights.save(folder, "codec", codec.to_dict(), codec.state_dict(), **more)
 
 

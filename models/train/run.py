@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From nothing to model cards in one command: corpus, codec, tokens, language model, export, measurements, cards.
+"""From nothing to model cards in one command: corpus, codec, tokens, decoder, language model, measurements, cards.
 
-    python models/train/run.py --work DIR --minutes-codec 60 --minutes-lm 40
+    python models/train/run.py --work DIR --minutes-codec 50 --minutes-decoder 30 --minutes-lm 35
 
 Call it again to go on where it stopped. A stage that is done is skipped, training resumes from its checkpoint until
 its minutes are spent; to repeat a stage, delete what it made: DIR/{train,valid,test}.npy, DIR/runs/codec, DIR/tokens,
-DIR/runs/lm, MODELS/codec, MODELS/lm, DIR/figures. Needs apt-get (for the packages with the speech), ffmpeg and 3 GB.
+DIR/runs/decoder, DIR/runs/lm, MODELS/codec, MODELS/lm, DIR/figures. Once the tokens are made, only the codec's decoder
+learns on: what it is given no longer changes. Needs apt-get (for the packages with the speech), ffmpeg and 3 GB.
 """
 
 import argparse
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,22 +50,38 @@ def train(script: str, run: Path, minutes: float, *arguments) -> Path:
 
 def stages(args) -> None:
     """All of it, in order."""
-    work, models, figures = args.work, args.models, args.work / "figures"
+    work, models, runs = args.work, args.models, args.work / "runs"
+    tokens, corpus = ("--tokens", work / "tokens"), ("--corpus", work)
     common = ("--device", args.device, "--seed", args.seed)
-    about = ("--models", models, "--seed", args.seed, *(("--hardware", args.hardware) if args.hardware else ()))
     if not (work / "test.json").exists():
         call(HERE / "corpus.py", "--work", work)
-    checkpoint = train("train_codec.py", work / "runs/codec", args.minutes_codec, "--corpus", work, *common)
-    if not (models / "codec/config.yaml").exists():
-        call(HERE / "export.py", "codec", "--checkpoint", checkpoint, *about)
+    codec = train("train_codec.py", runs / "codec", args.minutes_codec, *corpus, *common)
     if not (work / "tokens/tokens_train.npz").exists():
-        call(HERE / "tokenise.py", "--corpus", work, "--codec", models / "codec", "--out", work / "tokens")
-    tokens = ("--tokens", work / "tokens")
-    checkpoint = train("train_lm.py", work / "runs/lm", args.minutes_lm, *tokens, "--codec", models / "codec", *common)
-    if not (models / "lm/config.yaml").exists():
-        call(HERE / "export.py", "lm", "--checkpoint", checkpoint, *tokens, *about)
-    measure(args, figures)
-    call(HERE / "card.py", "--models", models, "--figures", figures, "--corpus", work)
+        call(HERE / "tokenise.py", *corpus, "--codec", codec, "--out", work / "tokens")
+    if args.minutes_decoder:
+        codec = decoder(args, codec, *corpus, *common)
+    export(args, "codec", codec)
+    lm = train("train_lm.py", runs / "lm", args.minutes_lm, *tokens, "--codec", models / "codec", *common)
+    export(args, "lm", lm, *tokens)
+    measure(args, work / "figures")
+    call(HERE / "card.py", "--models", models, "--figures", work / "figures", *corpus)
+
+
+def decoder(args, codec: Path, *arguments) -> Path:
+    """The decoder alone, from where the codec stopped -> its checkpoint."""
+    run = args.work / "runs" / "decoder"
+    if not (run / "checkpoint.pt").exists():
+        run.mkdir(parents=True, exist_ok=True)
+        shutil.copy(codec, run / "checkpoint.pt")
+    minutes = args.minutes_codec + args.minutes_decoder
+    return train("train_codec.py", run, minutes, "--decoder-only", "--lr", "6e-4", *arguments)
+
+
+def export(args, kind: str, checkpoint: Path, *arguments) -> None:
+    if not (args.models / kind / "config.yaml").exists():
+        hardware = ("--hardware", args.hardware) if args.hardware else ()
+        call(HERE / "export.py", kind, "--checkpoint", checkpoint, "--models", args.models, "--seed", args.seed,
+             *hardware, *arguments)
 
 
 def measure(args, figures: Path) -> None:
@@ -80,8 +98,9 @@ def main(argv: list[str] | None = None) -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--work", type=Path, required=True, help="folder for corpus, tokens, checkpoints and figures")
     ap.add_argument("--models", type=Path, default=ROOT / "models", help="where to put them (default: models/)")
-    ap.add_argument("--minutes-codec", type=float, default=60)
-    ap.add_argument("--minutes-lm", type=float, default=40)
+    ap.add_argument("--minutes-codec", type=float, default=50)
+    ap.add_argument("--minutes-decoder", type=float, default=30)
+    ap.add_argument("--minutes-lm", type=float, default=35)
     ap.add_argument("--device", default="cpu", help="cpu (one thread) or cuda")
     ap.add_argument("--hardware", help="what the cards say it was trained on; with cpu: one core of this processor")
     ap.add_argument("--seed", type=int, default=1)

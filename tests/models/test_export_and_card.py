@@ -76,6 +76,13 @@ def test_weights_that_half_precision_cannot_hold_are_refused(train):
         train("export").check_half({"fine": torch.ones(2), "spread": torch.tensor(1e6)})
 
 
+def test_a_codec_that_has_not_learned_its_codebooks_is_refused(train, tmp_path):
+    from soundspring.codec.model import Codec
+
+    with pytest.raises(ValueError, match="warm-steps"):
+        train("export").export_codec({"codec": Codec().state_dict()}, tmp_path, {})
+
+
 def test_licences_come_from_the_right_stanza(train):
     sources = train("sources")
     assert sources.licence("festvox-ru", COPYRIGHT) == ("CC-BY-SA-3.0", "2003-2010, A. Speaker")
