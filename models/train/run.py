@@ -57,6 +57,7 @@ def stages(args) -> None:
         call(HERE / "corpus.py", "--work", work)
     codec = train("train_codec.py", runs / "codec", args.minutes_codec, *corpus, *common)
     if not (work / "tokens/tokens_train.npz").exists():
+        call(HERE / "price_tokens.py", *corpus, "--checkpoint", codec)
         call(HERE / "tokenise.py", *corpus, "--codec", codec, "--out", work / "tokens")
     if args.minutes_decoder:
         codec = decoder(args, codec, *corpus, *common)

@@ -27,7 +27,8 @@ def load_codec(path: Path) -> Codec:
 
         return load(path)
     codec = Codec()
-    codec.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["codec"])
+    saved = torch.load(path, weights_only=True, map_location="cpu")["codec"]
+    codec.load_state_dict(saved, strict=False)  # before price_tokens.py there are no prices
     return codec.eval()
 
 
@@ -49,6 +50,7 @@ def main():
     ap.add_argument("--codec", type=Path, required=True)
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--beam", type=int, default=1)
+    ap.add_argument("--every", type=int, default=1, help="take only every so many-th clip")
     ap.add_argument("--splits", default="valid,test,train")
     args = ap.parse_args()
     torch.set_num_threads(1)
@@ -58,7 +60,7 @@ def main():
         corpus, rng = Corpus(args.corpus, split), np.random.default_rng(0)
         tokens, voice = [], []
         for i, (_, clips) in enumerate(sorted(corpus.voices.items())):
-            tokens.append(encode_voice(codec, corpus, clips, rng, args.beam))
+            tokens.append(encode_voice(codec, corpus, clips[:: args.every], rng, args.beam))
             voice.append(np.full(len(tokens[-1]), i, np.int16))
         np.savez(args.out / f"tokens_{split}.npz", tokens=np.concatenate(tokens), voice=np.concatenate(voice))
         print(f"{split}: {sum(map(len, tokens))} frames", flush=True)

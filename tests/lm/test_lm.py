@@ -61,13 +61,13 @@ def test_coder_and_concealer_load_one_file_and_share_the_network(tiny_models, mo
 
 def test_both_jobs_call_the_same_trunk(tiny_models, monkeypatch):
     calls = []
-    original = MaskedLm.trunk
+    original = MaskedLm.body
 
     def watched(self, *args):
         calls.append(self.inputs.weight.dtype)
         return original(self, *args)
 
-    monkeypatch.setattr(MaskedLm, "trunk", watched)
+    monkeypatch.setattr(MaskedLm, "body", watched)
     tokens = some_tokens(5)
     encoded(tiny_models.source, tokens, plan())
     assert set(calls) == {torch.float64}

@@ -16,16 +16,18 @@ class ResidualQuantizer(nn.Module):
         super().__init__()
         self.layers, self.entries, self.dim = layers, entries, dim
         self.register_buffer("codebooks", torch.zeros(layers, entries, dim))
+        # Added to the score of an entry in the search, never to its vector: what a likely entry saves in bits.
+        self.register_buffer("bonus", torch.zeros(layers, entries))
 
     def nearest(self, residual: torch.Tensor, layer: int) -> torch.Tensor:
-        """Index of the nearest entry for each row of residual [N, dim] -> int64 [N]."""
+        """Index of the best entry for each row of residual [N, dim] -> int64 [N]: the nearest, but for the bonus."""
         book = self.codebooks[layer]
-        return (residual @ book.T - 0.5 * (book * book).sum(1)).argmax(1)
+        return (residual @ book.T - 0.5 * (book * book).sum(1) + self.bonus[layer]).argmax(1)
 
     def encode(self, latent: torch.Tensor, layers: int | None = None, beam: int = 1) -> torch.Tensor:
         """latent [N, dim] -> tokens int64 [N, layers].
 
-        With beam > 1 the best `beam` partial codes survive each layer; the final error is at most the greedy one.
+        With beam > 1 the best `beam` partial codes survive each layer; the final cost is at most the greedy one.
         """
         layers = layers or self.layers
         greedy = self._greedy(latent, layers)
@@ -33,8 +35,20 @@ class ResidualQuantizer(nn.Module):
             return greedy
         # A beam may lose the greedy path on its way and end worse, so that one stays in the race.
         codes = torch.stack([self._beam(latent, layers, beam), greedy])
-        best = (latent - self.decode(codes)).pow(2).sum(-1).argmin(0)
+        credit = sum(self.bonus[k][codes[..., k]] for k in range(layers))
+        best = ((latent - self.decode(codes)).pow(2).sum(-1) - 2 * credit).argmin(0)
         return codes[best, torch.arange(len(latent))]
+
+    def price(self, counts: torch.Tensor, weight: float) -> None:
+        """Set the bonus from how often entries are used, counts [layers, entries]: rate-distortion search.
+
+        An entry may be farther away by `weight` times the bits that it saves under these counts, in units of the
+        squared error that a layer typically leaves (relative to layer 5). weight 0 finds the nearest.
+        """
+        probability = (counts.double() + 0.5) / (counts.double() + 0.5).sum(1, keepdim=True)
+        energy = self.codebooks.pow(2).sum(-1).mean(1, keepdim=True)
+        scale = energy / energy[min(5, self.layers - 1)]
+        self.bonus.copy_(0.5 * weight * scale * probability.log2())
 
     def _greedy(self, latent: torch.Tensor, layers: int) -> torch.Tensor:
         residual, tokens = latent, []
@@ -46,14 +60,17 @@ class ResidualQuantizer(nn.Module):
     def _beam(self, latent: torch.Tensor, layers: int, beam: int) -> torch.Tensor:
         n = len(latent)
         residual = latent[:, None]  # [N, paths, dim]
+        credit = torch.zeros(n, 1)
         paths = torch.zeros(n, 1, 0, dtype=torch.int64)
         for k in range(layers):
             book = self.codebooks[k]
             error = (residual * residual).sum(-1, keepdim=True) - 2 * residual @ book.T + (book * book).sum(1)
+            error = error - 2 * (credit[..., None] + self.bonus[k])
             flat = error.flatten(1).topk(min(beam, error[0].numel()), largest=False).indices
             parent, token = flat // self.entries, flat % self.entries
             rows = torch.arange(n)[:, None]
             residual = residual[rows, parent] - book[token]
+            credit = credit[rows, parent] + self.bonus[k][token]
             paths = torch.cat([paths[rows, parent], token[..., None]], dim=2)
         return paths[:, 0]
 

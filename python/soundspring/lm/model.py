@@ -128,6 +128,10 @@ class MaskedLm(nn.Module):
         x = x + torch.einsum("btke,ked->btd", self.traits(tokens) * mask, self.traits_in[:k])
         for j in range(min(k, self.config.base_layers)):
             x = x + self.base[j][tokens[..., j]] * mask[..., j, :]
+        return self.body(x)
+
+    def body(self, x: torch.Tensor) -> torch.Tensor:
+        """The Transformer itself, on embedded frames [B, T, dim]."""
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
@@ -135,7 +139,10 @@ class MaskedLm(nn.Module):
     def hidden(self, h: torch.Tensor, lower: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
         """Head input: trunk h; of the known lower layers the sums of vectors and squares and the last vector in `lower`
         [..., 3 * latent], their traits and flags in `below` [..., dim]."""
-        z = h + self.depth(lower) + below
+        return self.neck(h + self.depth(lower) + below)
+
+    def neck(self, z: torch.Tensor) -> torch.Tensor:
+        """The small network that all heads share, [..., dim] -> [..., dim]."""
         return z + self.head_down(F.gelu(self.head_up(self.head_norm(z))))
 
     def heads(self, h: torch.Tensor, tokens: torch.Tensor, known: torch.Tensor, layers: slice) -> torch.Tensor:
