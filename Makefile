@@ -55,7 +55,8 @@ install: venv
 	@echo 'Compiling the inner loops (the first time up to a minute)'
 	@$(RUN) $(VENV)/bin/python -m gnuradio.soundspring.kernels
 	@echo 'Installed: $(VENV)/bin/soundspring'
-	@echo 'To see the blocks in GRC: GRC_BLOCKS_PATH=$(VENV)/share/gnuradio/grc/blocks gnuradio-companion'
+	@sh cmake/venv-grc.sh $(VENV)
+	@echo 'GRC with our blocks: $(VENV)/bin/gnuradio-companion'
 
 doctor: install
 	@GRC_BLOCKS_PATH=$(VENV)/share/gnuradio/grc/blocks $(VENV)/bin/soundspring doctor

@@ -37,7 +37,13 @@ def programs(installed, tmp_path_factory):
     out = {}
     for example in EXAMPLES:
         done = subprocess.run(
-            [sys.executable, shutil.which("grcc") or "/usr/bin/grcc", "-o", str(folder), str(example)],
+            [
+                sys.executable,
+                shutil.which("grcc", path="/usr/local/bin:/usr/bin") or "grcc",
+                "-o",
+                str(folder),
+                str(example),
+            ],
             env=environment,
             capture_output=True,
             text=True,

@@ -136,6 +136,8 @@ def check_grc() -> Result:
         where = ", ".join(sorted({os.fspath(file.parent) for file in found.values()}))
         return Result("grc", "ok", f"{len(found)} blocks in {where}")
     ours = _block_folder()
+    if ours and (Path(sys.prefix) / "bin/grcc").is_file() and Path(sys.prefix) in ours.parents:
+        return Result("grc", "ok", f"start GRC as {sys.prefix}/bin/gnuradio-companion: it knows {ours}")
     mend = f"export GRC_BLOCKS_PATH={ours}, or set local_blocks_path under [grc] in ~/.gnuradio/config.conf"
     return Result("grc", "fail", "GRC does not find the blocks", mend if ours else "install the module: make install")
 
