@@ -81,7 +81,8 @@ class channel_model(gr.basic_block):
         """Everything there is goes in once the output of the last time is out."""
         if not self._pending.size:
             taken = min(len(input_items[0]), len(output_items[0]))
-            self._pending = self._chain.process(input_items[0][:taken])
+            # A copy: a channel without parts hands its input on, and the scheduler writes over that.
+            self._pending = self._chain.process(input_items[0][:taken].copy())
             self.consume(0, taken)
         made = min(self._pending.size, len(output_items[0]))
         output_items[0][:made] = self._pending[:made]
