@@ -29,7 +29,7 @@ from .modem.burst import BurstModulator
 from .modem.numerology import Numerology
 from .modem.qam import demap, map_bits
 from .modem.receiver import Burst, BurstReceiver
-from .profile import FRAME, LinkProfile
+from .profile import FRAME, LinkProfile, with_radio
 
 SEQUENCES = 256  # of the 8-bit sequence number in a burst header
 
@@ -152,6 +152,12 @@ class Unwrapper:
         return expected + (sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
 
 
+def numerology_of(profile: LinkProfile, rate: float | None = None) -> Numerology:
+    """The OFDM numerology of a profile, at its own critical rate or another. ValueError where it has no radio part."""
+    phy = with_radio(profile).phy
+    return Numerology(phy.fft, phy.cp, phy.data_carriers, phy.pilots, phy.rate if rate is None else rate)
+
+
 class Link:
     """One profile with its models; makes the stages of both ends. Raises ValueError on a radio that cannot be."""
 
@@ -212,8 +218,7 @@ class Link:
 
     @cached_property
     def numerology(self) -> Numerology:
-        phy = self.profile.phy
-        return Numerology(phy.fft, phy.cp, phy.data_carriers, phy.pilots, phy.rate)
+        return numerology_of(self.profile)
 
     def modulator(self) -> BurstModulator:
         return BurstModulator(self.numerology, self.profile.phy.header_code_bits, self.profile.phy.oversampling)

@@ -3,7 +3,6 @@
 
 import time
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
 import pmt
@@ -11,24 +10,15 @@ from gnuradio import gr
 
 from ..burst_header import HeaderCode
 from ..coding.packet import BurstHeader
+from ..link import numerology_of
 from ..modem.burst import BurstModulator
-from ..modem.numerology import Numerology
-from ..profile import LinkProfile, load
+from ..profile import load
 from .pdu import PduDoor, PduError, entry, integer
 
 SEQUENCES = 1 << 16
 QUEUE_LIMIT = 10_000  # bursts; a sender that far ahead of its radio will never be caught up with
 IDLE_S = 0.002
 TAG = pmt.intern("soundspring_burst")
-
-
-def numerology_of(profile: LinkProfile, rate: float | None) -> Numerology:
-    """The OFDM numerology of a profile, at its own rate or another. Raises ValueError where it has no radio part."""
-    if profile.phy is None:
-        raise ValueError(f"profile: {profile.name} has no radio part (phy)")
-    names = ("fft", "cp", "data_carriers", "pilots", "rate")
-    numerology = Numerology(**{name: getattr(profile.phy, name) for name in names})
-    return numerology if rate is None else replace(numerology, rate=rate)
 
 
 class burst_modulator(PduDoor, gr.sync_block):

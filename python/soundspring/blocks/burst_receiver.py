@@ -9,11 +9,10 @@ from gnuradio import gr
 
 from ..burst_header import HeaderCode
 from ..coding.packet import BurstHeader, PacketError
-from ..link import Unwrapper
+from ..link import Unwrapper, numerology_of
 from ..modem.burst import BurstModulator
 from ..modem.receiver import Burst, BurstReceiver
 from ..profile import load
-from .burst_modulator import numerology_of
 from .pdu import PORT, PduDoor, clock, put_together, with_entry
 
 THRESHOLD = 27.0  # as in modem.receiver

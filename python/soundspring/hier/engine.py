@@ -29,7 +29,7 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     loss = "none" if loss is None else loss
     # Every block is held by a name until the run is over: GNU Radio itself keeps no reference to Python blocks.
     if channel is None:
-        parts = _packets_only(top, link, source, head, len(padded), loss)
+        parts = _packets_only(top, link, source, head, loss)
     else:
         parts = _over_the_air(top, link, source, head, len(padded), channel, loss)
     top.connect(head, sink)
@@ -52,7 +52,7 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     return LinkResult(sound, counts, timer, points, snr)
 
 
-def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
+def _packets_only(top, link: Link, source, head, loss) -> dict:
     """Codec and coder with nothing but packet loss between."""
     p = link.profile
     tx = [codec_encoder(p), entropy_encoder(p)]
