@@ -93,11 +93,12 @@ $(STAMPS)/runtime: requirements/runtime.txt requirements/constraints.txt $(STAMP
 	@$(PIP) install $(CONSTRAINTS) -r $<
 	@touch $@
 
-# Measures of speech quality are optional: without them reports say null.
+# Measures of speech quality are optional: without them reports say null. pesq comes as source and needs an isolated
+# build, or it meets a setuptools that no longer has what Debian's numpy asks of it.
 $(STAMPS)/metrics: requirements/metrics.txt requirements/constraints.txt $(STAMPS)/runtime
 	@echo 'Installing the measures of speech quality'
-	@$(PIP) install $(CONSTRAINTS) -r $< || { echo 'Going on without them, or without some: one by one'; \
-		for name in $$(grep -v '^#' $<); do $(PIP) install $(CONSTRAINTS) $$name || true; done; }
+	@$(PIP) install $(CONSTRAINTS) --use-pep517 -r $< || { echo 'Going on without them, or without some: one by one'; \
+		for name in $$(grep -v '^#' $<); do $(PIP) install $(CONSTRAINTS) --use-pep517 $$name || true; done; }
 	@touch $@
 
 $(STAMPS)/test: requirements/test.txt requirements/constraints.txt $(STAMPS)/runtime
