@@ -18,7 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from soundspring import weights  # noqa: E402
-from soundspring.codec.model import Codec  # noqa: E402
+from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
 from soundspring.lm.model import LmConfig, MaskedLm  # noqa: E402
 
 
@@ -30,7 +30,9 @@ def processor() -> str:
 
 def training(saved: dict, args) -> dict:
     """What config.yaml tells about the training."""
-    facts = {"minutes": round(saved["seconds"] / 60, 1), "steps": int(saved["step"]), "seed": args.seed}
+    earlier = saved.get("earlier", {"step": 0, "seconds": 0.0})  # the encoder's, where the decoder went on alone
+    minutes, steps = (saved["seconds"] + earlier["seconds"]) / 60, saved["step"] + earlier["step"]
+    facts = {"minutes": round(minutes, 1), "steps": int(steps), "seed": args.seed}
     return {"training": facts | {"hardware": args.hardware or f"one core of {processor()}"}}
 
 
@@ -43,7 +45,7 @@ def check_half(tensors: dict) -> None:
 
 def export_codec(saved: dict, folder: Path, more: dict) -> None:
     """saved: what train_codec.py left."""
-    codec = Codec()
+    codec = Codec(CodecConfig(**saved["config"]))
     codec.load_state_dict(saved["codec"])
     check_half(codec.state_dict())
     if not codec.quantizer.codebooks.any():

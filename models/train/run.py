@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From nothing to model cards in one command: corpus, codec, tokens, decoder, language model, measurements, cards.
+"""From nothing to model cards in one command: corpus, codec, tokens, language model, decoder, measurements, cards.
 
     python models/train/run.py --work DIR --minutes-codec 50 --minutes-decoder 30 --minutes-lm 35
 
 Call it again to go on where it stopped. A stage that is done is skipped, training resumes from its checkpoint until
 its minutes are spent; to repeat a stage, delete what it made: DIR/{train,valid,test}.npy, DIR/runs/codec, DIR/tokens,
-DIR/runs/decoder, DIR/runs/lm, MODELS/codec, MODELS/lm, DIR/figures. Once the tokens are made, only the codec's decoder
-learns on: what it is given no longer changes. Needs apt-get (for the packages with the speech), ffmpeg and 3 GB.
+DIR/runs/lm, DIR/runs/decoder, MODELS/codec, MODELS/lm, DIR/figures. Once the tokens are made, only the codec's decoder
+learns on, from what the language model makes of lost packets. Needs apt-get (for the packages with the speech), ffmpeg
+and 3 GB.
 """
 
 import argparse
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,32 +57,43 @@ def stages(args) -> None:
         call(HERE / "corpus.py", "--work", work)
     codec = train("train_codec.py", runs / "codec", args.minutes_codec, *corpus, *common)
     if not (work / "tokens/tokens_train.npz").exists():
-        call(HERE / "price_tokens.py", *corpus, "--checkpoint", codec)
+        call(HERE / "refit_codebooks.py", *corpus, "--checkpoint", codec)
         call(HERE / "tokenise.py", *corpus, "--codec", codec, "--out", work / "tokens")
-    if args.minutes_decoder:
-        codec = decoder(args, codec, *corpus, *common)
-    export(args, "codec", codec)
-    lm = train("train_lm.py", runs / "lm", args.minutes_lm, *tokens, "--codec", models / "codec", *common)
+    lm = train("train_lm.py", runs / "lm", args.minutes_lm, *tokens, "--codec", codec, *common)
+    decoder = train(
+        "train_decoder.py",
+        runs / "decoder",
+        args.minutes_decoder,
+        "--codec",
+        codec,
+        "--lm",
+        lm,
+        "--lr",
+        "5e-4",
+        *corpus,
+        *common,
+    )
+    export(args, "codec", decoder)
     export(args, "lm", lm, *tokens)
     measure(args, work / "figures")
     call(HERE / "card.py", "--models", models, "--figures", work / "figures", *corpus)
 
 
-def decoder(args, codec: Path, *arguments) -> Path:
-    """The decoder alone, from where the codec stopped -> its checkpoint."""
-    run = args.work / "runs" / "decoder"
-    if not (run / "checkpoint.pt").exists():
-        run.mkdir(parents=True, exist_ok=True)
-        shutil.copy(codec, run / "checkpoint.pt")
-    minutes = args.minutes_codec + args.minutes_decoder
-    return train("train_codec.py", run, minutes, "--decoder-only", "--lr", "6e-4", *arguments)
-
-
 def export(args, kind: str, checkpoint: Path, *arguments) -> None:
     if not (args.models / kind / "config.yaml").exists():
         hardware = ("--hardware", args.hardware) if args.hardware else ()
-        call(HERE / "export.py", kind, "--checkpoint", checkpoint, "--models", args.models, "--seed", args.seed,
-             *hardware, *arguments)
+        call(
+            HERE / "export.py",
+            kind,
+            "--checkpoint",
+            checkpoint,
+            "--models",
+            args.models,
+            "--seed",
+            args.seed,
+            *hardware,
+            *arguments,
+        )
 
 
 def measure(args, figures: Path) -> None:
@@ -91,8 +102,15 @@ def measure(args, figures: Path) -> None:
         if not (figures / f"{name}.json").exists():
             picture = ("--image", ROOT / "docs/images/link.png") if name == "link" and not args.quick else ()
             quick = ("--quick",) if args.quick else ()
-            call(ROOT / "benchmarks" / f"{name}.py", "--corpus", args.work, "--json", figures / f"{name}.json",
-                 *picture, *quick)
+            call(
+                ROOT / "benchmarks" / f"{name}.py",
+                "--corpus",
+                args.work,
+                "--json",
+                figures / f"{name}.json",
+                *picture,
+                *quick,
+            )
 
 
 def main(argv: list[str] | None = None) -> None:

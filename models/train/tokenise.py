@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from data import Corpus, level  # noqa: E402
-from soundspring.codec.model import Codec  # noqa: E402
+from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
 
 
 def load_codec(path: Path) -> Codec:
@@ -26,9 +26,9 @@ def load_codec(path: Path) -> Codec:
         from soundspring.codec.api import load
 
         return load(path)
-    codec = Codec()
-    saved = torch.load(path, weights_only=True, map_location="cpu")["codec"]
-    codec.load_state_dict(saved, strict=False)  # before price_tokens.py there are no prices
+    saved = torch.load(path, weights_only=True, map_location="cpu")
+    codec = Codec(CodecConfig(**saved["config"]))
+    codec.load_state_dict(saved["codec"])
     return codec.eval()
 
 

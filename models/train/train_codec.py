@@ -3,17 +3,22 @@
 """Train the codec for a number of minutes; resumes from its own checkpoint.
 
 python models/train/train_codec.py --corpus DIR --run models/train/runs/codec --minutes 60
+
+Several processes under torchrun learn together: each goes its own way for --sync steps, then they meet in the mean
+(Stich: "Local SGD converges fast and communicates little", 2019).
 """
 
 import argparse
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from data import RATE, Corpus  # noqa: E402
@@ -21,7 +26,8 @@ from losses import ReconstructionLoss  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
 
 RATES = (3, 6, 12, 24)
-LATENT_RMS = 2.1  # to which the spread of the latent is held; the commitment loss is in its units
+LATENT_RMS = 2.1  # at which the latent is held: codebooks follow a drifting scale too slowly
+BITS_A_LAYER = 7.0  # of a layer's 10: what a Gaussian source would need for the error that a layer leaves
 
 
 class EmaCodebooks:
@@ -29,6 +35,7 @@ class EmaCodebooks:
 
     def __init__(self, quantizer, decay=0.99):
         self.q, self.decay = quantizer, decay
+        self.due = True  # whether the next step updates
         self.count = torch.ones(quantizer.layers, quantizer.entries, device=quantizer.codebooks.device)
         self.sum = quantizer.codebooks.clone()
 
@@ -66,27 +73,56 @@ class EmaCodebooks:
         self.q.codebooks[k] = self.sum[k] / self.count[k][:, None]
 
 
-def quantise(codec, ema, z, layers, train):
-    """Straight-through quantisation of z [B, T, D] to layers [B] -> (latent, commitment loss)."""
+def distortion(z, bits):
+    """The error of a Gaussian source with the covariance of z [B, T, D] at so many bits a frame: reverse water-filling.
+
+    bits float64 [R] -> (standard deviation [R] of the error in a dimension, 1.0 [R] with the gradient of its
+    logarithm by z). A straight-through quantiser alone does not tell the encoder that whatever it makes larger leaves
+    fewer bits for the rest.
+    """
+    flat = z.flatten(0, 1)
+    energy, axes = torch.linalg.eigh((flat.detach().T @ flat.detach() / len(flat)).double())
+    energy = energy.clamp(min=1e-9)
+    low, high = torch.full_like(bits, -16), torch.full_like(bits, 4) + energy.max().log2()
+    for _ in range(40):
+        level = (low + high) / 2
+        rate = 0.5 * torch.log2(1 + energy / (2**level)[:, None]).sum(1)
+        low, high = torch.where(rate > bits, level, low), torch.where(rate > bits, high, level)
+    error = 2 ** ((low + high) / 2)
+    share = 1 / (energy + error[:, None])
+    share = share / (len(energy) - error * share.sum(1))[:, None]  # d log error / d energy of each axis
+    log_error = share.float() @ (flat @ axes.float()).pow(2).mean(0)
+    return error.float().sqrt(), torch.exp(0.5 * (log_error - log_error.detach()))
+
+
+def quantise(codec, ema, z, layers):
+    """Straight-through quantisation of z [B, T, D] to layers [B]."""
     q = codec.quantizer
     flat = z.detach().flatten(0, 1)
     residual, total = flat, torch.zeros_like(flat)
     keep = layers.repeat_interleave(z.shape[1])[:, None]
-    commit = 0.0
-    books = q.codebooks
     for k in range(q.layers):
-        token = q.nearest(residual, k)
-        value = books[k][token]
-        if train:
+        token = nearest(q.codebooks[k], residual)
+        value = q.codebooks[k][token]
+        if ema.due:
             ema.update(k, token, residual)
         residual = residual - value
         total = total + value * (keep > k)
     quantised = total.view_as(z)
-    commit = (z - quantised).pow(2).mean()
-    if train:
-        rms = flat.pow(2).mean().sqrt()
-        codec.spread = codec.spread * (rms / LATENT_RMS) ** 0.01
-    return z + (quantised - z).detach(), commit
+    _, growth = distortion(z, BITS_A_LAYER * layers.double())
+    return z + (quantised - z).detach() * growth[:, None, None]
+
+
+@torch.no_grad()
+def nearest(book, residual):
+    """quantizer.nearest without prices, in bfloat16 products."""
+    return ((residual.bfloat16() @ book.bfloat16().T).float() - 0.5 * (book * book).sum(1)).argmax(1)
+
+
+def noisy(z, layers):
+    """z with Gaussian noise as strong as the error of so many layers [B]: training before there are codebooks."""
+    error, growth = distortion(z, BITS_A_LAYER * layers.double())
+    return z + torch.randn_like(z) * (error * growth)[:, None, None]
 
 
 def pesq_stoi(reference, decoded):
@@ -129,20 +165,26 @@ class Trainer:
         args.run.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
-        self.rng = np.random.default_rng(args.seed)
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        if self.world > 1:
+            dist.init_process_group("gloo")
+        self.rng = np.random.default_rng([args.seed, self.rank])
         self.device = torch.device(args.device)
-        self.codec = Codec(CodecConfig()).to(self.device)
+        self.codec = self.build().to(self.device)
         self.loss = ReconstructionLoss().to(self.device)
         self.ema = EmaCodebooks(self.codec.quantizer)
-        self.optimizer = torch.optim.AdamW(self.codec.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01)
+        parameters = [p for p in self.codec.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01, fused=True)
         self.step, self.seconds = 0, 0.0
+        self.earlier = {"step": 0, "seconds": 0.0}  # what other stages have spent on these weights
         self.train, self.valid = Corpus(args.corpus, "train"), Corpus(args.corpus, "valid")
-        if args.decoder_only:
-            for part in (self.codec.enc_skip, self.codec.enc_in, self.codec.encoder, self.codec.enc_out):
-                part.requires_grad_(False)
         self.checkpoint = args.run / "checkpoint.pt"
         if self.checkpoint.exists():
             self.load()
+
+    def build(self):
+        """The codec before training."""
+        return Codec(CodecConfig(frame_power=self.args.frame_power))
 
     def load(self):
         saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
@@ -150,55 +192,79 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.ema.count, self.ema.sum = saved["count"], saved["sum"]
         self.step, self.seconds = saved["step"], saved["seconds"]
-        self.rng = np.random.default_rng(self.args.seed + self.step)
+        self.rng = np.random.default_rng([self.args.seed + self.step, self.rank])
 
     def save(self):
         temporary = self.checkpoint.with_suffix(".tmp")
         torch.save(
             {
                 "codec": self.codec.state_dict(),
+                "config": self.codec.to_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "count": self.ema.count,
                 "sum": self.ema.sum,
                 "step": self.step,
                 "seconds": self.seconds,
+                "earlier": self.earlier,
             },
             temporary,
         )
         temporary.replace(self.checkpoint)
 
-    def one_step(self, quantised):
-        a = self.args
-        x = torch.from_numpy(self.train.batch(self.rng, a.batch, int(a.segment * RATE))).to(self.device)
-        layers = torch.from_numpy(self.rng.choice(RATES, a.batch, p=(0.2, 0.25, 0.3, 0.25)))
+    def latents(self, x):
+        """audio [B, N] -> (what the decoder is given [B, T, latent], layers it is worth [B, T], terms of the loss)."""
+        count = self.codec.config.layers
+        layers = torch.from_numpy(self.rng.choice(RATES, len(x), p=(0.2, 0.25, 0.3, 0.25)))
         if self.rng.random() < 0.2:
-            layers = torch.from_numpy(self.rng.integers(1, self.codec.config.layers + 1, a.batch))
-        layers, codec = layers.to(self.device), self.codec
+            layers = torch.from_numpy(self.rng.integers(1, count + 1, len(x)))
+        layers = layers.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            z, _ = codec.analyse(x, codec.encoder_state(a.batch))
-        z, commit = z.float(), torch.zeros((), device=self.device)
-        if quantised:
-            z, commit = quantise(codec, self.ema, z, layers, train=not a.decoder_only)
-        else:
-            layers = torch.full_like(layers, codec.config.layers)
+            z, _ = self.codec.analyse(x, self.codec.encoder_state(len(x)))
+        z = z.float()
+        scale = 0.5 * (z.pow(2).mean().sqrt() / LATENT_RMS).log().pow(2)
+        z = quantise(self.codec, self.ema, z, layers) if self.step >= self.args.warm_steps else noisy(z, layers)
+        return z, layers[:, None].expand(z.shape[:2]), {"scale": scale}
+
+    def one_step(self):
+        """One batch -> the terms of its loss."""
+        a, codec = self.args, self.codec
+        x = torch.from_numpy(self.train.batch(self.rng, a.batch, int(a.segment * RATE))).to(self.device)
+        z, layers, terms = self.latents(x)
         with torch.autocast(self.device.type, torch.bfloat16):
-            y, _ = codec.synthesise(z, layers[:, None].expand(z.shape[:2]), codec.decoder_state(a.batch))
+            y, _ = codec.synthesise(z, layers, codec.decoder_state(a.batch))
         x, y = x[:, : -codec.delay], y.float()[:, codec.delay :]
-        terms = self.loss(x, y)
         zero = x.new_zeros(a.batch, codec.config.hop)
         ca, cb = (codec.compress(codec.mdct.analyse(s, zero)[0]) for s in (x, y))
-        terms["mdct"] = 0.5 * (ca - cb).abs().mean()
-        terms["commit"] = a.commit * commit
-        total = sum(terms.values())
+        terms = self.loss(x, y) | {"mdct": 0.5 * (ca - cb).abs().mean()} | terms
         self.optimizer.zero_grad()
-        total.backward()
+        sum(terms.values()).backward()
         torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         return {k: float(v.detach()) for k, v in terms.items()}
 
     @torch.no_grad()
-    def start_quantiser(self):
+    def meet(self, stop):
+        """Average what the processes have learned -> whether any of them wants to stop."""
+        if self.world == 1:
+            return stop
+        shared = [*self.codec.parameters(), self.ema.sum, self.ema.count]
+        flat = torch.cat([*(p.detach().flatten().cpu() for p in shared), torch.tensor([float(stop)])])
+        dist.all_reduce(flat)
+        flat /= self.world
+        for p, mean in zip(shared, flat.split([p.numel() for p in shared] + [1]), strict=False):
+            p.copy_(mean.view_as(p))
+        self.codec.quantizer.codebooks.copy_(self.ema.sum / self.ema.count[..., None])
+        return bool(flat[-1] > 0)
+
+    @torch.no_grad()
+    def prepare(self, lr):
+        """What the quantiser needs before each step."""
+        # Every second step updates the codebooks: half the cost. Later the encoder moves less: longer averages.
+        self.ema.due = self.step % 2 == 0
+        self.ema.decay = 1 - max(0.002, 0.01 * lr / self.args.lr)
+        if self.step != self.args.warm_steps:
+            return
         latents = []
         for _ in range(25):
             x = torch.from_numpy(self.train.batch(self.rng, 8, RATE)).to(self.device)
@@ -208,44 +274,44 @@ class Trainer:
     def run(self):
         a = self.args
         utterances = self.valid.utterances(np.random.default_rng(0), 4.0, 3)
-        begin, last_save, last_eval, mean = time.time(), time.time(), time.time(), {}
-        while (elapsed := time.time() - begin) < 60 * a.minutes:
-            if self.step == a.warm_steps:
-                self.start_quantiser()
-            # Cosine over the whole budget, so that a run ends annealed.
-            progress = (self.seconds + elapsed) / (
-                60 * a.total_minutes if a.total_minutes else self.seconds + 60 * a.minutes
-            )
-            lr = (
-                a.lr
-                * min(1.0, (self.step + 1) / 200)
-                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
-            )
+        begin = last_save = last_eval = time.time()
+        before, mean = self.seconds, {}
+        while True:
+            now = time.time()
+            self.seconds = before + now - begin
+            if (self.world == 1 or self.step % a.sync == 0) and self.meet(now - begin >= 60 * a.minutes):
+                break
+            lr = self.rate(before + 60 * a.minutes)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-            for k, v in self.one_step(self.step >= a.warm_steps).items():
+            self.prepare(lr)
+            for k, v in self.one_step().items():
                 mean[k] = 0.98 * mean.get(k, v) + 0.02 * v
+            if self.rank:
+                continue
             if self.step % 100 == 0:
-                speed = self.step * a.batch * a.segment / (self.seconds + elapsed)
                 terms = " ".join(f"{k} {v:.4f}" for k, v in mean.items())
-                print(
-                    f"step {self.step} {(self.seconds + elapsed) / 60:.1f} min lr {lr:.1e} {terms} ({speed:.0f} s/s)",
-                    flush=True,
-                )
-            if time.time() - last_save > 180:
-                spent, self.seconds = self.seconds, self.seconds + elapsed
+                print(f"step {self.step} {self.seconds / 60:.1f} min lr {lr:.1e} {terms}", flush=True)
+            if now - last_save > 180:
                 self.save()
-                self.seconds, last_save = spent, time.time()
-            if time.time() - last_eval > 60 * a.eval_minutes:
+                last_save = now
+            if now - last_eval > 60 * a.eval_minutes:
                 print("valid", json.dumps(evaluate(self.codec, utterances)), flush=True)
-                last_eval = time.time()
-        self.seconds += time.time() - begin
-        self.save()
-        print("valid", json.dumps(evaluate(self.codec, utterances)), flush=True)
+                last_eval = now
+        if not self.rank:
+            self.save()
+            print("valid", json.dumps(evaluate(self.codec, utterances)), flush=True)
+
+    def rate(self, end):
+        """The learning rate now: a cosine over the whole budget, so that a run ends annealed."""
+        progress = self.seconds / (60 * self.args.total_minutes or end)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        return self.args.lr * min(1.0, (self.step + 1) / 200) * (0.02 + 0.98 * cosine)
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def arguments(doc):
+    """The options that training of the codec and of its decoder share."""
+    ap = argparse.ArgumentParser(description=doc.splitlines()[0])
     ap.add_argument("--corpus", type=Path, required=True)
     ap.add_argument("--run", type=Path, required=True, help="folder of the checkpoint")
     ap.add_argument("--minutes", type=float, required=True)
@@ -254,12 +320,17 @@ def main():
     ap.add_argument("--batch", type=int, default=4)
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")
     ap.add_argument("--lr", type=float, default=1e-3)
-    ap.add_argument("--commit", type=float, default=0.05)
-    ap.add_argument("--warm-steps", type=int, default=500)
-    ap.add_argument("--decoder-only", action="store_true", help="tokens are frozen: go on with the decoder alone")
+    ap.add_argument("--sync", type=int, default=20, help="steps between the meetings of several processes")
     ap.add_argument("--device", default="cpu", help="cpu or cuda; with cuda raise --batch")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--seed", type=int, default=1)
+    return ap
+
+
+def main():
+    ap = arguments(__doc__)
+    ap.add_argument("--frame-power", type=float, default=CodecConfig.frame_power)
+    ap.add_argument("--warm-steps", type=int, default=500, help="before the quantiser starts")
     Trainer(ap.parse_args()).run()
 
 

@@ -18,10 +18,12 @@ def test_prices_trade_distance_for_bits():
         return float(rate), float((latent - quantizer.decode(tokens)).pow(2).sum(1).mean())
 
     plain_rate, plain_error = cost(quantizer.encode(latent))
-    quantizer.price(counts, 0.3)
+    for k in range(4):
+        quantizer.price(k, counts[k], 0.3)
     for beam in (1, 3):
         rate, error = cost(quantizer.encode(latent, beam=beam))
         assert rate < plain_rate - 0.1
         assert error < 1.2 * plain_error
-    quantizer.price(counts, 0.0)
+    for k in range(4):
+        quantizer.price(k, counts[k], 0.0)
     assert torch.equal(quantizer.bonus, torch.zeros(4, 64))

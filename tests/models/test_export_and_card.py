@@ -40,16 +40,14 @@ def exported(train, tiny_models_dir, tmp_path, monkeypatch):
     old, config = weights.load(tiny_models_dir / "codec", "codec")
     lm, lm_config = weights.load(tiny_models_dir / "lm", "lm")
     lm.pop("histogram")
-    sizes = {"Codec": config["sizes"], "LmConfig": lm_config["sizes"]}
-    from soundspring.codec.model import Codec, CodecConfig
     from soundspring.lm.model import LmConfig
 
-    monkeypatch.setattr(export, "Codec", lambda: Codec(CodecConfig(**sizes["Codec"])))
-    monkeypatch.setattr(export, "LmConfig", lambda: LmConfig(**sizes["LmConfig"]))
+    monkeypatch.setattr(export, "LmConfig", lambda: LmConfig(**lm_config["sizes"]))
     tokens = np.random.default_rng(0).integers(0, 1024, (300, 24)).astype(np.int16)
     np.savez(tmp_path / "tokens_train.npz", tokens=tokens)
     more = {"step": 7, "seconds": 90.0}
-    torch.save({"codec": {k: v.float() for k, v in old.items()}} | more, tmp_path / "codec.pt")
+    codec = {"codec": {k: v.float() for k, v in old.items()}, "config": config["sizes"]}
+    torch.save(codec | more, tmp_path / "codec.pt")
     torch.save({"model": {k: v.float() for k, v in lm.items()}} | more, tmp_path / "lm.pt")
     folder = tmp_path / "models"
     for kind in ("codec", "lm"):
@@ -80,7 +78,7 @@ def test_a_codec_that_has_not_learned_its_codebooks_is_refused(train, tmp_path):
     from soundspring.codec.model import Codec
 
     with pytest.raises(ValueError, match="warm-steps"):
-        train("export").export_codec({"codec": Codec().state_dict()}, tmp_path, {})
+        train("export").export_codec({"codec": Codec().state_dict(), "config": {}}, tmp_path, {})
 
 
 def test_licences_come_from_the_right_stanza(train):

@@ -13,7 +13,11 @@ from .rvq import ResidualQuantizer
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """Sizes of a codec. `power` compresses the MDCT coefficients: sign(x)|gain*x|^power."""
+    """Sizes of a codec.
+
+    `power` compresses each MDCT coefficient, sign(x)|gain*x|^power; `frame_power` then the level of each frame:
+    its root mean square r becomes r^frame_power, so that quiet frames use as many codebook entries as loud ones.
+    """
 
     sample_rate: int = 16000
     hop: int = 320
@@ -26,6 +30,12 @@ class CodecConfig:
     decoder_blocks: int = 7
     power: float = 0.75
     gain: float = 12.0
+    frame_power: float = 0.5
+
+
+def _level(x: torch.Tensor) -> torch.Tensor:
+    """Root mean square of each frame, kept off zero: [..., hop] -> [..., 1]."""
+    return (x.pow(2).mean(-1, keepdim=True) + 1e-4).sqrt()
 
 
 @dataclass
@@ -71,10 +81,14 @@ class Codec(nn.Module):
         return self.config.hop
 
     def compress(self, x: torch.Tensor) -> torch.Tensor:
+        """MDCT coefficients [..., hop] -> the same, compressed."""
         x = x * self.config.gain
-        return x.sign() * (x.abs() + 1e-5).pow(self.config.power)
+        x = x.sign() * (x.abs() + 1e-5).pow(self.config.power)
+        return x * _level(x).pow(self.config.frame_power - 1)
 
     def expand(self, y: torch.Tensor) -> torch.Tensor:
+        """The inverse of `compress`."""
+        y = y * _level(y).pow(1 / self.config.frame_power - 1)
         # The small offset keeps the gradient of the power finite at zero.
         return y.sign() * (y.abs() + 1e-5).pow(1 / self.config.power) / self.config.gain
 

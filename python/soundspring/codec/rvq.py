@@ -5,6 +5,8 @@ Zeghidour et al., "SoundStream", 2021. Codebooks are learned by exponential
 moving averages; entries that fall out of use restart from the batch.
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -39,16 +41,22 @@ class ResidualQuantizer(nn.Module):
         best = ((latent - self.decode(codes)).pow(2).sum(-1) - 2 * credit).argmin(0)
         return codes[best, torch.arange(len(latent))]
 
-    def price(self, counts: torch.Tensor, weight: float) -> None:
-        """Set the bonus from how often entries are used, counts [layers, entries]: rate-distortion search.
+    def price(self, layer: int, counts: torch.Tensor, bit: float) -> None:
+        """Set the bonus of a layer from how often its entries are used, counts [entries]: rate-distortion search.
 
-        An entry may be farther away by `weight` times the bits that it saves under these counts, in units of the
-        squared error that a layer typically leaves (relative to layer 5). weight 0 finds the nearest.
+        `bit`: the squared error that a bit is worth. 0 finds the nearest. See `slope` for what a bit may be worth.
         """
-        probability = (counts.double() + 0.5) / (counts.double() + 0.5).sum(1, keepdim=True)
-        energy = self.codebooks.pow(2).sum(-1).mean(1, keepdim=True)
-        scale = energy / energy[min(5, self.layers - 1)]
-        self.bonus.copy_(0.5 * weight * scale * probability.log2())
+        probability = (counts.double() + 0.5) / (counts.double() + 0.5).sum()
+        self.bonus[layer] = (0.5 * bit * probability.log2()).to(self.bonus.dtype)
+
+    def slope(self, latent: torch.Tensor) -> float:
+        """The share of the squared error that a bit removes, on the mean over the layers above the first."""
+        residual, error = latent, []
+        for k in range(self.layers):
+            residual = residual - self.codebooks[k][self.nearest(residual, k)]
+            error.append(residual.pow(2).sum(1).mean())
+        left = float(error[-1] / error[0]) ** (1 / max(self.layers - 1, 1))
+        return (1 - left) / math.log2(self.entries)
 
     def _greedy(self, latent: torch.Tensor, layers: int) -> torch.Tensor:
         residual, tokens = latent, []
