@@ -12,9 +12,12 @@ def compile_kernels() -> None:
     """Call everything that is compiled once, with the types that a link uses; quick when that was done before."""
     from .channel.factory import make_channel
     from .fec.ldpc import LdpcCode
+    from .lm.product import product
 
     code = LdpcCode(100, 300)
     code.decode(np.where(code.encode(np.zeros(100, np.uint8)), 5.0, -5.0).astype(np.float32))
+    for dtype in (np.float32, np.float64):
+        product(np.ones((1, 4)), np.ones((4, 4), dtype))
     samples = np.ones(64, np.complex64)
     for name in ("rayleigh", "tdl-a"):
         make_channel(name, rate=1e6, snr_db=10.0, cfo_hz=10.0, clock_ppm=1.0, linewidth_hz=1.0).process(samples)

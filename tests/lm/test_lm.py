@@ -10,6 +10,7 @@ from soundspring.coding.superframe import Plan, SuperframeDecoder, SuperframeEnc
 from soundspring.lm.conceal import FADE, FLOOR, HOLD, Concealer
 from soundspring.lm.load import load
 from soundspring.lm.model import MaskedLm
+from soundspring.lm.product import product
 from soundspring.lm.source import PmfSource
 
 LAYERS = 12
@@ -55,8 +56,22 @@ def test_coder_and_concealer_load_one_file_and_share_the_network(tiny_models, mo
     assert concealer.model is tiny_models.lm.model and link.entropy_decoder().source is coder.source
     ours, theirs = concealer.model.state_dict(), coder.source.model.state_dict()
     assert ours.keys() == theirs.keys() and {"blocks.0.attention.qkv.weight", "inputs.weight"} <= ours.keys()
-    for name, value in ours.items():  # the coder's copy is the same numbers in float64, which holds them exactly
-        assert theirs[name].dtype == torch.float64 and torch.equal(theirs[name], value.double()), name
+    for name, value in ours.items():  # the coder computes in float64, with the same numbers
+        assert torch.equal(theirs[name].double(), value.double()), name
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 130), (5, 64, 300), (2, 6, 128)])
+def test_products_are_exact_and_in_order(shape, dtype):
+    rng = np.random.default_rng(0)
+    n, inner, m = shape
+    x, w = rng.standard_normal((n, inner)), rng.standard_normal((inner, m)).astype(dtype)
+    got = product(x, w)
+    sums = np.zeros((n, m))
+    for k in range(inner):
+        sums += x[:, k, None] * w[k].astype(float)
+    assert np.array_equal(got, sums)
+    assert np.array_equal(got[:1], product(x[:1], w)), "a row does not depend on its neighbours"
 
 
 def test_both_jobs_call_the_same_trunk(tiny_models, monkeypatch):
@@ -64,7 +79,7 @@ def test_both_jobs_call_the_same_trunk(tiny_models, monkeypatch):
     original = MaskedLm.body
 
     def watched(self, *args):
-        calls.append(self.inputs.weight.dtype)
+        calls.append(self.start.dtype)
         return original(self, *args)
 
     monkeypatch.setattr(MaskedLm, "body", watched)

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from .model import MaskedLm
+from .product import exact_linears, product
 
 
 class PmfSource:
@@ -25,7 +26,8 @@ class PmfSource:
         self.embedding[: m.config.base_layers] += m.base
         self.lower = vectors @ depth[:d] + squares @ depth[d : 2 * d] + traits @ m.traits_depth + m.depth_seen[:, None]
         self.last = m.features[..., :d] @ depth[2 * d :]
-        self.output = m.project @ torch.cat([m.features, m.learned], -1).transpose(1, 2)
+        self.output = (m.project @ torch.cat([m.features, m.learned], -1).transpose(1, 2)).numpy()
+        exact_linears(m, model)
 
     @torch.inference_mode()
     def begin(self, tokens: np.ndarray, visible: np.ndarray) -> torch.Tensor:
@@ -44,7 +46,7 @@ class PmfSource:
             below = torch.from_numpy(np.where(known[frames, layer - 1], tokens[frames, layer - 1], 0).astype(np.int64))
             seen = torch.from_numpy(np.ascontiguousarray(known[frames, layer - 1]))
             z = z + self.last[layer - 1][below] * seen[:, None]
-        return (m.neck(z) @ self.output[layer] + m.bias[layer]).numpy()
+        return product(m.neck(z).numpy(), self.output[layer]) + m.bias[layer].numpy()
 
     @staticmethod
     def _sum(table: torch.Tensor, tokens: np.ndarray, known: np.ndarray) -> torch.Tensor:
