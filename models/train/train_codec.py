@@ -4,26 +4,24 @@
 
 python models/train/train_codec.py --corpus DIR --run models/train/runs/codec --minutes 60
 
-Several processes under torchrun learn together: each goes its own way for --sync steps, then they meet in the mean
-(Stich: "Local SGD converges fast and communicates little", 2019).
+Several processes learn together (together.py): torchrun --nproc-per-node 2 models/train/train_codec.py ...
 """
 
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from data import RATE, Corpus  # noqa: E402
 from losses import ReconstructionLoss  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
+from together import Together  # noqa: E402
 
 RATES = (3, 6, 12, 24)
 LATENT_RMS = 2.1  # at which the latent is held: codebooks follow a drifting scale too slowly
@@ -165,10 +163,8 @@ class Trainer:
         args.run.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
-        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        if self.world > 1:
-            dist.init_process_group("gloo")
-        self.rng = np.random.default_rng([args.seed, self.rank])
+        self.together = Together()
+        self.rng = np.random.default_rng([args.seed, self.together.rank])
         self.device = torch.device(args.device)
         self.codec = self.build().to(self.device)
         self.loss = ReconstructionLoss().to(self.device)
@@ -192,7 +188,7 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.ema.count, self.ema.sum = saved["count"], saved["sum"]
         self.step, self.seconds = saved["step"], saved["seconds"]
-        self.rng = np.random.default_rng([self.args.seed + self.step, self.rank])
+        self.rng = np.random.default_rng([self.args.seed + self.step, self.together.rank])
 
     def save(self):
         temporary = self.checkpoint.with_suffix(".tmp")
@@ -246,16 +242,10 @@ class Trainer:
     @torch.no_grad()
     def meet(self, stop):
         """Average what the processes have learned -> whether any of them wants to stop."""
-        if self.world == 1:
-            return stop
-        shared = [*self.codec.parameters(), self.ema.sum, self.ema.count]
-        flat = torch.cat([*(p.detach().flatten().cpu() for p in shared), torch.tensor([float(stop)])])
-        dist.all_reduce(flat)
-        flat /= self.world
-        for p, mean in zip(shared, flat.split([p.numel() for p in shared] + [1]), strict=False):
-            p.copy_(mean.view_as(p))
-        self.codec.quantizer.codebooks.copy_(self.ema.sum / self.ema.count[..., None])
-        return bool(flat[-1] > 0)
+        stop = self.together.meet([*self.codec.parameters(), self.ema.sum, self.ema.count], stop)
+        if self.together.world > 1:
+            self.codec.quantizer.codebooks.copy_(self.ema.sum / self.ema.count[..., None])
+        return stop
 
     @torch.no_grad()
     def prepare(self, lr):
@@ -279,7 +269,7 @@ class Trainer:
         while True:
             now = time.time()
             self.seconds = before + now - begin
-            if (self.world == 1 or self.step % a.sync == 0) and self.meet(now - begin >= 60 * a.minutes):
+            if (self.together.world == 1 or self.step % a.sync == 0) and self.meet(now - begin >= 60 * a.minutes):
                 break
             lr = self.rate(before + 60 * a.minutes)
             for group in self.optimizer.param_groups:
@@ -287,7 +277,7 @@ class Trainer:
             self.prepare(lr)
             for k, v in self.one_step().items():
                 mean[k] = 0.98 * mean.get(k, v) + 0.02 * v
-            if self.rank:
+            if self.together.rank:
                 continue
             if self.step % 100 == 0:
                 terms = " ".join(f"{k} {v:.4f}" for k, v in mean.items())
@@ -298,7 +288,7 @@ class Trainer:
             if now - last_eval > 60 * a.eval_minutes:
                 print("valid", json.dumps(evaluate(self.codec, utterances)), flush=True)
                 last_eval = now
-        if not self.rank:
+        if not self.together.rank:
             self.save()
             print("valid", json.dumps(evaluate(self.codec, utterances)), flush=True)
 

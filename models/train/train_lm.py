@@ -19,6 +19,7 @@ import torch.nn.functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 import masks  # noqa: E402
 from soundspring.lm.model import LmConfig, MaskedLm  # noqa: E402
+from together import Together  # noqa: E402
 from tokenise import load_codec  # noqa: E402
 
 
@@ -85,7 +86,8 @@ class Trainer:
         args.run.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
-        self.rng = np.random.default_rng(args.seed)
+        self.together = Together()
+        self.rng = np.random.default_rng([args.seed, self.together.rank])
         self.tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
         self.valid = np.load(args.tokens / "tokens_valid.npz")["tokens"]
         self.device = torch.device(args.device)
@@ -110,16 +112,16 @@ class Trainer:
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.seconds = saved["step"], saved["seconds"]
-            self.rng = np.random.default_rng(args.seed + self.step)
+            self.rng = np.random.default_rng([args.seed + self.step, self.together.rank])
 
-    def save(self, seconds):
+    def save(self):
         temporary = self.checkpoint.with_suffix(".tmp")
         torch.save(
             {
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "step": self.step,
-                "seconds": seconds,
+                "seconds": self.seconds,
             },
             temporary,
         )
@@ -139,28 +141,43 @@ class Trainer:
         return float(loss.detach()) / math.log(2)
 
     def run(self):
-        a, begin, last_save, last_eval, mean = self.args, time.time(), time.time(), time.time(), None
-        while (elapsed := time.time() - begin) < 60 * a.minutes:
-            total = a.total_minutes * 60 if a.total_minutes else self.seconds + 60 * a.minutes
-            progress = min((self.seconds + elapsed) / total, 1.0)
-            lr = a.lr * min(1.0, (self.step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        a, begin, mean = self.args, time.time(), None
+        last_save = last_eval = begin
+        before = self.seconds
+        while True:
+            now = time.time()
+            self.seconds = before + now - begin
+            meeting = self.together.world == 1 or self.step % a.sync == 0
+            if meeting and self.together.meet(self.model.parameters(), now - begin >= 60 * a.minutes):
+                break
+            lr = self.rate(before + 60 * a.minutes)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             bits = self.one_step()
             mean = bits if mean is None else 0.99 * mean + 0.01 * bits
+            if self.together.rank:
+                continue
             if self.step % 200 == 0:
-                print(
-                    f"step {self.step} {(self.seconds + elapsed) / 60:.1f} min lr {lr:.1e} bits {mean:.3f}", flush=True
-                )
-            if time.time() - last_save > 180:
-                self.save(self.seconds + elapsed)
-                last_save = time.time()
-            if time.time() - last_eval > 60 * a.eval_minutes:
-                print("valid", json.dumps(evaluate(self.model, self.valid, np.random.default_rng(0))), flush=True)
-                last_eval = time.time()
-        self.seconds += time.time() - begin
-        self.save(self.seconds)
+                print(f"step {self.step} {self.seconds / 60:.1f} min lr {lr:.1e} bits {mean:.3f}", flush=True)
+            if now - last_save > 180:
+                self.save()
+                last_save = now
+            if now - last_eval > 60 * a.eval_minutes:
+                self.report()
+                last_eval = now
+        if not self.together.rank:
+            self.save()
+            self.report()
+
+    def report(self):
+        """Print the bits of every coding job on the validation voices."""
         print("valid", json.dumps(evaluate(self.model, self.valid, np.random.default_rng(0))), flush=True)
+
+    def rate(self, end):
+        """The learning rate now: a cosine over the whole budget, so that a run ends annealed."""
+        progress = min(self.seconds / (60 * self.args.total_minutes or end), 1.0)
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        return self.args.lr * min(1.0, (self.step + 1) / 300) * (0.02 + 0.98 * cosine)
 
 
 def main():
@@ -171,7 +188,8 @@ def main():
     ap.add_argument("--minutes", type=float, required=True)
     ap.add_argument("--total-minutes", type=float, default=0, help="length of the learning-rate schedule over all runs")
     ap.add_argument("--eval-minutes", type=float, default=8)
-    ap.add_argument("--lr", type=float, default=1e-3)
+    ap.add_argument("--lr", type=float, default=8e-4)
+    ap.add_argument("--sync", type=int, default=20, help="steps between the meetings of several processes")
     ap.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     ap.add_argument("--device", default="cpu", help="cpu or cuda")
     ap.add_argument("--threads", type=int, default=1)
