@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fit the codebooks of a checkpoint once more, to an encoder that no longer moves: entropy-constrained RVQ.
+"""Fit the codebooks of a checkpoint to prices, for an encoder that no longer moves: entropy-constrained RVQ.
 
-    python models/train/refit_codebooks.py --checkpoint RUN/checkpoint.pt --corpus DIR --weight 0.8
+    python models/train/refit_codebooks.py --checkpoint RUN/checkpoint.pt --corpus DIR --weight 1
 
-The moving averages of training follow a moving encoder from few frames at a time, so their centroids are noisy, and
-the noise of all layers adds up. Here every layer sees an hour of speech: first Lloyd's algorithm, then rounds in which
-likely entries are preferred (Chou, Lookabaugh, Gray: "Entropy-constrained vector quantization", 1989). What entries
-cost stays in the quantiser as its prices.
+An entry that is likely may be a little farther away (Chou, Lookabaugh, Gray: "Entropy-constrained vector quantization",
+1989). The prices stay in the quantiser. What training made of an entry counts as much as PRIOR frames, or half an hour
+of speech would teach the codebooks its own peculiarities.
 """
 
 import argparse
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from data import RATE, Corpus  # noqa: E402
 from tokenise import load_codec  # noqa: E402
 
-FEW = 8  # frames: an entry with fewer is replaced by the neighbourhood of a crowded one
+PRIOR = 400  # frames
 
 
 @torch.inference_mode()
@@ -44,13 +43,10 @@ def assign(quantizer, residual: torch.Tensor, k: int) -> torch.Tensor:
 
 
 def centroids(quantizer, residual: torch.Tensor, k: int, token: torch.Tensor) -> torch.Tensor:
-    """Move the entries of layer k to the means of their rows -> how many rows each has."""
+    """Move the entries of layer k towards the means of their rows -> how many rows each has."""
     book, count = quantizer.codebooks[k], torch.bincount(token, minlength=quantizer.entries)
-    used = count >= FEW
-    book[used] = torch.zeros_like(book).index_add_(0, token, residual)[used] / count[used, None]
-    if not used.all():
-        crowded = torch.multinomial(count.float(), int((~used).sum()), replacement=True)
-        book[~used] = book[crowded] + 0.02 * residual.std() * torch.randn(len(crowded), quantizer.dim)
+    total = torch.zeros_like(book).index_add_(0, token, residual)
+    quantizer.codebooks[k] = (total + PRIOR * book) / (count + PRIOR)[:, None]
     return count
 
 
@@ -61,8 +57,7 @@ def perplexity(count: torch.Tensor) -> float:
 
 def price(quantizer, residual: torch.Tensor, k: int, bit: float, floor: float, rounds: int) -> torch.Tensor:
     """Priced rounds for layer k, with a bit worth at most `bit`, so that the perplexity stays above floor -> tokens."""
-    plain = quantizer.codebooks[k].clone()
-    nearest = assign(quantizer, residual, k)
+    plain, nearest = quantizer.codebooks[k].clone(), assign(quantizer, residual, k)
     for share in 0.8 ** np.arange(10):
         count = torch.bincount(nearest, minlength=quantizer.entries)
         for _ in range(rounds):
@@ -77,13 +72,11 @@ def price(quantizer, residual: torch.Tensor, k: int, bit: float, floor: float, r
 
 @torch.inference_mode()
 def refit(quantizer, latent: torch.Tensor, weight: float, floor: float = 0.0, rounds: int = 3) -> list[float]:
-    """Refit and price all layers on latent [N, dim] -> the perplexity of each."""
+    """Price and refit all layers on latent [N, dim] -> the perplexity of each."""
     slope = quantizer.slope(latent)
     quantizer.bonus.zero_()
     residual, found = latent.clone(), []
     for k in range(quantizer.layers):
-        for _ in range(rounds):
-            centroids(quantizer, residual, k, assign(quantizer, residual, k))
         token = assign(quantizer, residual, k)
         if weight:
             left = float((residual - quantizer.codebooks[k][token]).pow(2).sum(1).mean())
@@ -100,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("--out", type=Path, help="checkpoint to write; default: the same one")
     ap.add_argument("--weight", type=float, default=1.0, help="of a bit; 1: what a bit of one more layer buys")
     ap.add_argument("--floor", type=float, default=400, help="perplexity below which no price presses a codebook")
-    ap.add_argument("--minutes", type=float, default=60, help="of speech")
+    ap.add_argument("--minutes", type=float, default=30, help="of speech")
     args = ap.parse_args(argv)
     torch.set_num_threads(1)
     torch.manual_seed(7)
