@@ -100,8 +100,9 @@ def training(config: dict, what: str) -> str:
     t = config.get("training", {})
     return (
         f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
-        f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. To repeat it, from the packages to this card:\n\n"
-        "```\npython models/train/run.py --work DIR --minutes-codec 50 --minutes-decoder 30 --minutes-lm 35\n```\n"
+        f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. "
+        "In one go on one core, from the packages to a card like this:\n\n"
+        "```\npython models/train/run.py --work DIR --minutes-codec 100 --minutes-lm 40 --minutes-decoder 15\n```\n"
     )
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From nothing to model cards in one command: corpus, codec, tokens, language model, decoder, measurements, cards.
 
-    python models/train/run.py --work DIR --minutes-codec 50 --minutes-decoder 30 --minutes-lm 35
+    python models/train/run.py --work DIR --minutes-codec 100 --minutes-lm 40 --minutes-decoder 15
 
 Call it again to go on where it stopped. A stage that is done is skipped, training resumes from its checkpoint until
 its minutes are spent; to repeat a stage, delete what it made: DIR/{train,valid,test}.npy, DIR/runs/codec, DIR/tokens,
@@ -117,9 +117,9 @@ def main(argv: list[str] | None = None) -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--work", type=Path, required=True, help="folder for corpus, tokens, checkpoints and figures")
     ap.add_argument("--models", type=Path, default=ROOT / "models", help="where to put them (default: models/)")
-    ap.add_argument("--minutes-codec", type=float, default=50)
-    ap.add_argument("--minutes-decoder", type=float, default=30)
-    ap.add_argument("--minutes-lm", type=float, default=35)
+    ap.add_argument("--minutes-codec", type=float, default=100)
+    ap.add_argument("--minutes-decoder", type=float, default=15)
+    ap.add_argument("--minutes-lm", type=float, default=40)
     ap.add_argument("--device", default="cpu", help="cpu (one thread) or cuda")
     ap.add_argument("--hardware", help="what the cards say it was trained on; with cpu: one core of this processor")
     ap.add_argument("--seed", type=int, default=1)

@@ -12,13 +12,15 @@ from .model import MaskedLm
 
 HOLD = 8  # frames of a gap that play at full level
 FADE = 0.85  # level per frame after that
+BLEND = 0.8  # share of the last good latent in a frame of which nothing arrived; the rest is the model's expectation
 FLOOR = 0.03  # comfort noise: what a long gap fades to
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """latent float32 [S, latent] to decode, layers int [S] that arrived of it, concealed bool [S].
+    """latent float32 [S, latent] to decode, layers int [S] it is worth, concealed bool [S].
 
+    It is worth the layers that arrived; where none did, it resembles the last whole one, and so do they.
     gain float32 [S + 1]: the level at the boundaries of the frames, 1 but for long gaps.
     """
 
@@ -65,6 +67,7 @@ class Concealer:
         self.received = np.zeros((0, self.layers), bool)
         self.waiting: list[int] = []
         self.gap, self.level = 0, 1.0
+        self.last: np.ndarray | None = None
 
     def push(self, tokens: np.ndarray, received: np.ndarray) -> Estimate | None:
         """tokens int16, received bool [S, layers] -> the estimate of the superframe `lookahead` back, None at first.
@@ -106,8 +109,20 @@ class Concealer:
         missing = ~got & (torch.arange(self.layers) < depth[:, None])
         if missing.any():
             vectors = vectors + self._expected(tokens, received, own) * missing[..., None]
-        gains = self._gains(got.any(1).numpy())
-        return Estimate(vectors.sum(1).numpy(), got.sum(1).numpy(), gains, lost.any(1).numpy())
+        alive = got.any(1).numpy()
+        latent = self._blend(vectors.sum(1).numpy(), alive)
+        worth = torch.where(got.any(1), got.sum(1), depth)
+        return Estimate(latent, worth.numpy(), self._gains(alive), lost.any(1).numpy())
+
+    def _blend(self, latent: np.ndarray, alive: np.ndarray) -> np.ndarray:
+        """An expectation is smoother than speech; where nothing arrived it is mixed with the last latent that did."""
+        out = latent.copy()
+        for i, ok in enumerate(alive):
+            if ok:
+                self.last = latent[i]
+            elif self.last is not None:
+                out[i] = BLEND * self.last + (1 - BLEND) * latent[i]
+        return out
 
     def _expected(self, tokens: torch.Tensor, received: torch.Tensor, own: slice) -> torch.Tensor:
         """E[vector | what arrived] for every layer of the own frames, [S, layers, latent]."""
