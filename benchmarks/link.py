@@ -71,7 +71,8 @@ def point(listener: Listener, sent: list, samples: np.ndarray, name: str, snr_db
 
 
 def draw(figures: dict, path: Path) -> None:
-    """Packet loss above, PESQ below, over SNR; wide lines and large letters."""
+    """Packet loss above, PESQ below, over SNR; wide lines and large letters. PESQ of what is nearly silence is no measure
+    of speech (it may even be high), so it is left out where nine packets of ten are lost."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -83,7 +84,8 @@ def draw(figures: dict, path: Path) -> None:
         snr = [p["snr_db"] for p in points]
         loss.plot(snr, [100 * p["packet_loss"] for p in points], "o-", color=colour, lw=2.5, label=label)
         pesq = [(s, p["pesq_wb"]["mean"], p["pesq_wb"]["ci95"] or 0)
-                for s, p in zip(snr, points, strict=True) if p["pesq_wb"]["mean"]]
+                for s, p in zip(snr, points, strict=True)
+                if p["pesq_wb"]["mean"] and p["packet_loss"] < 0.9]
         if pesq:
             quality.errorbar(*zip(*((s, m) for s, m, _ in pesq), strict=True), yerr=[c for *_, c in pesq], fmt="o-",
                              color=colour, lw=2.5, capsize=4)
