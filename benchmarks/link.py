@@ -71,8 +71,10 @@ def point(listener: Listener, sent: list, samples: np.ndarray, name: str, snr_db
 
 
 def draw(figures: dict, path: Path) -> None:
-    """Packet loss above, PESQ below, over SNR; wide lines and large letters. PESQ of what is nearly silence is no measure
-    of speech (it may even be high), so it is left out where nine packets of ten are lost."""
+    """Packet loss above, PESQ below, over SNR; wide lines and large letters.
+
+    PESQ of near silence says nothing of speech (it may be high): it is left out where nine packets of ten are lost.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
