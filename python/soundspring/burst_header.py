@@ -36,5 +36,5 @@ class HeaderCode:
         """
         result = self._code.decode(llr)
         if not result.ok:
-            raise PacketError("the burst header is not decodable; drop the burst")
+            raise PacketError("the burst header is not decodable: too much noise or a fade")
         return parse_burst_header(result.bits, model)
