@@ -21,6 +21,7 @@ from . import weights
 from .burst_header import HeaderCode
 from .coding import pmf
 from .coding.packet import BurstHeader, Packet, PacketError, model_id, payload_bytes
+from .coding.search import RateDistortionSearch
 from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder
 from .coding.transcode import EncodedGroup
 from .fec.ldpc import LdpcCode
@@ -202,7 +203,9 @@ class Link:
         return Decoder(self.models.codec)
 
     def entropy_encoder(self) -> SuperframeEncoder:
-        return SuperframeEncoder(self.models.source, self.plan, self.models.static)
+        weight = self.profile.rate_weight
+        search = RateDistortionSearch(self.models.lm.codebooks.numpy(), weight) if weight else None
+        return SuperframeEncoder(self.models.source, self.plan, self.models.static, search)
 
     def entropy_decoder(self) -> SuperframeDecoder:
         return SuperframeDecoder(self.models.source, self.plan, self.models.static)
@@ -291,7 +294,8 @@ def encode(link: Link, audio: np.ndarray, counts: Counts | None = None) -> Itera
     """Sound float32 [n] at 16 kHz -> (sequence, payload bits of each packet) per superframe."""
     codec, coder = link.codec_encoder(), link.entropy_encoder()
     for block in superframes(audio, link.profile):
-        sequence, groups = coder.push(codec.push(block))
+        latent = codec.analyse(block)
+        sequence, groups = coder.push(codec.quantise(latent), latent)
         if counts is not None:
             counts.add_sent(groups)
         yield sequence, [g.bits for g in groups]

@@ -34,6 +34,12 @@ def _integer(name: str, value, low: int, high: int) -> int:
     return value
 
 
+def _number(name: str, value, low: float, high: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
+    return float(value)
+
+
 def _list(name: str, value) -> tuple:
     if not isinstance(value, list | tuple) or not value:
         raise ValueError(f"{name}: expected a list, got {value!r}")
@@ -107,6 +113,8 @@ class LinkProfile:
     policy: `independent` | `layered` | `chained` (see docs/wire-format.md). window: superframes that a packet's
     context may reach over, its own included. refresh: `chained` starts afresh every so many superframes.
     copies: how many later superframes repeat a base packet. lookahead: superframes the concealer waits for.
+    rate_weight: what a bit counts against the error when the transmitter chooses its tokens; 0 sends the nearest ones,
+    1 gives for a bit the error that a bit of one more layer would remove. Receivers need not know it.
     """
 
     name: str
@@ -119,6 +127,7 @@ class LinkProfile:
     lookahead: int = 0
     refresh: int = 5
     copies: int = 0
+    rate_weight: float = 0.0
     phy: Phy | None = None
 
     def __post_init__(self):
@@ -131,6 +140,7 @@ class LinkProfile:
         _integer("lookahead", self.lookahead, 0, 2)
         _integer("refresh", self.refresh, 1, 20)
         _integer("copies", self.copies, 0, 2)
+        set_(self, "rate_weight", _number("rate_weight", self.rate_weight, 0.0, 4.0))
         if self.policy not in POLICIES:
             raise ValueError(f"policy: {self.policy!r} is not one of {', '.join(POLICIES)}")
         set_(self, "groups", tuple(_integer("groups", g, 1, MAX_LAYERS) for g in _list("groups", self.groups)))

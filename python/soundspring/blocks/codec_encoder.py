@@ -16,6 +16,7 @@ class codec_encoder(gr.sync_block):
     """A float stream of speech in (16 kHz, within +-1), one s16 PDU of tokens out for each superframe.
 
     The vector holds [frames, layers] row by row; entries `soundspring_frames` and `soundspring_layers` tell the shape.
+    The entry `soundspring_latent`, f32 [frames, latent], is what the tokens stand for.
     Samples that do not fill the last superframe stay inside, so end a recording with one superframe of silence.
 
     Args:
@@ -40,9 +41,11 @@ class codec_encoder(gr.sync_block):
         self._waiting = np.concatenate([self._waiting, samples])
         size = self._profile.superframe_samples
         while len(self._waiting) >= size:
-            tokens = self._encoder.push(self._waiting[:size])
+            latent = self._encoder.analyse(self._waiting[:size])
+            tokens = self._encoder.quantise(latent)
             self._waiting = self._waiting[size:]
             meta = with_entry(pmt.make_dict(), "frames", tokens.shape[0])
-            self.message_port_pub(PORT, put_together(with_entry(meta, "layers", tokens.shape[1]), tokens.ravel()))
+            meta = with_entry(with_entry(meta, "layers", tokens.shape[1]), "latent", latent.ravel())
+            self.message_port_pub(PORT, put_together(meta, tokens.ravel()))
         self.cpu_s = time.thread_time()
         return len(input_items[0])

@@ -6,13 +6,15 @@ import pmt
 
 from ..link import Counts, Link
 from ..profile import load
-from .pdu import PORT, PduBlock, PduError, clock, with_entry
+from .pdu import PORT, PduBlock, PduError, clock, entry, with_entry
 
 
 class entropy_encoder(PduBlock):
     """s16 PDUs of a superframe's tokens in, one u8 PDU of payload bits (one a byte) out for each of its packets.
 
-    Entries of the dictionary: `soundspring_sequence` (the superframe's number) and `soundspring_group` (0 = base).
+    Where a PDU brings the entry `soundspring_latent`, the tokens to send are chosen by their error and their bits, as
+    the profile's rate_weight weighs them. Entries of the dictionary that comes out: `soundspring_sequence` (the
+    superframe's number) and `soundspring_group` (0 = base).
     A clock PDU (`soundspring_due`) follows each superframe.
 
     Args:
@@ -37,7 +39,10 @@ class entropy_encoder(PduBlock):
         shape = (self._profile.superframe, self._profile.layers)
         if data.size != shape[0] * shape[1]:
             raise PduError(f"{data.size} tokens where the profile has {shape[0]} frames of {shape[1]} layers")
-        sequence, groups = self._encoder.push(data.reshape(shape))
+        latent = entry(meta, "latent")
+        if latent is not None:
+            latent = np.asarray(latent, np.float32).reshape(shape[0], -1)
+        sequence, groups = self._encoder.push(data.reshape(shape), latent)
         self.counts.add_sent(groups)
         for index, group in enumerate(groups):
             own = with_entry(with_entry(pmt.make_dict(), "sequence", sequence), "group", index)

@@ -32,9 +32,13 @@ class Encoder:
     def reset(self) -> None:
         self.state = self.codec.encoder_state()
 
-    @torch.inference_mode()
     def push(self, audio: np.ndarray) -> np.ndarray:
-        """float32 [n*320] in [-1, 1] at 16 kHz -> int16 [n, layers]. Raises ValueError on another length.
+        """float32 [n*320] in [-1, 1] at 16 kHz -> int16 [n, layers]: `analyse`, then `quantise`."""
+        return self.quantise(self.analyse(audio))
+
+    @torch.inference_mode()
+    def analyse(self, audio: np.ndarray) -> np.ndarray:
+        """float32 [n*320] in [-1, 1] at 16 kHz -> latents float32 [n, latent]. Raises ValueError on another length.
 
         What lies beyond full scale is clipped to it, and NaN counts as 0.
         """
@@ -42,10 +46,17 @@ class Encoder:
         if audio.ndim != 1 or len(audio) % hop:
             raise ValueError(f"audio: expected whole frames of {hop} samples, got shape {audio.shape}")
         if not len(audio):
-            return np.zeros((0, self.layers), np.int16)
+            return np.zeros((0, self.codec.config.latent), np.float32)
         sound = np.clip(np.nan_to_num(audio.astype(np.float32)), -1.0, 1.0)
         z, self.state = self.codec.analyse(torch.from_numpy(sound)[None], self.state)
-        return self.codec.quantizer.encode(z[0], self.layers, self.beam).numpy().astype(np.int16)
+        return z[0].numpy()
+
+    @torch.inference_mode()
+    def quantise(self, latent: np.ndarray) -> np.ndarray:
+        """latents float32 [n, latent] -> int16 [n, layers]."""
+        if not len(latent):
+            return np.zeros((0, self.layers), np.int16)
+        return self.codec.quantizer.encode(torch.from_numpy(latent), self.layers, self.beam).numpy().astype(np.int16)
 
 
 class Decoder:

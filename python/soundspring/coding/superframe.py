@@ -14,6 +14,7 @@ import numpy as np
 
 from . import pmf
 from .policy import context, dependencies
+from .search import RateDistortionSearch
 from .transcode import EncodedGroup, Group, PmfSource, decode_group, encode_group
 
 
@@ -58,6 +59,10 @@ class _Slot:
     tokens: np.ndarray
     masks: dict[int, np.ndarray]
 
+    def known(self) -> np.ndarray:
+        """bool [S, K]: tokens of any packet that is there."""
+        return np.logical_or.reduce([np.zeros(self.tokens.shape, bool), *self.masks.values()])
+
 
 class _History:
     """The superframes of the window, by sequence number."""
@@ -97,14 +102,26 @@ class _History:
 
 
 class SuperframeEncoder:
-    """tokens of one superframe after the other -> the payloads of its packets. `source` is a PmfSource."""
+    """tokens of one superframe after the other -> the payloads of its packets. `source` is a PmfSource.
 
-    def __init__(self, source: PmfSource, plan: Plan, static: pmf.StaticPmf | None = None):
-        self.source, self.plan, self.static = source, plan, static
+    search: chooses what is coded by its error and its bits; without it the tokens are coded as they are.
+    """
+
+    def __init__(
+        self,
+        source: PmfSource,
+        plan: Plan,
+        static: pmf.StaticPmf | None = None,
+        search: RateDistortionSearch | None = None,
+    ):
+        self.source, self.plan, self.static, self.search = source, plan, static, search
         self.history, self.sequence = _History(plan), 0
 
-    def push(self, tokens: np.ndarray) -> tuple[int, list[EncodedGroup]]:
-        """tokens int16 [S, K] -> (sequence number, one EncodedGroup per packet). Raises ValueError on another shape."""
+    def push(self, tokens: np.ndarray, latent: np.ndarray | None = None) -> tuple[int, list[EncodedGroup]]:
+        """tokens int16 [S, K] -> (sequence number, one EncodedGroup per packet). Raises ValueError on another shape.
+
+        latent: float32 [S, latent] that the tokens stand for; with it the search may send others.
+        """
         p = self.plan
         if tokens.shape != (p.frames, p.layers):
             raise ValueError(f"tokens: expected shape {(p.frames, p.layers)}, got {tokens.shape}")
@@ -112,7 +129,10 @@ class SuperframeEncoder:
         for index in range(len(p.groups)):
             group = p.group(index)
             window, visible, offset = self.history.window(sequence, index)
-            window[offset : offset + p.frames] = tokens
+            own, choose = slice(*group.layers), None
+            window[offset : offset + p.frames, own] = tokens[:, own]
+            if self.search is not None and latent is not None:
+                choose = self.search.above(latent, slot.tokens, slot.known(), own.start)
             coded = encode_group(
                 self.source,
                 window,
@@ -122,9 +142,10 @@ class SuperframeEncoder:
                 sequence=sequence,
                 max_bits=p.room and p.room[index],
                 static=self.static,
+                choose=choose,
             )
             mask = self.history.mask(group, coded.n_layers)
-            slot.tokens[mask], slot.masks[index] = tokens[mask], mask
+            slot.tokens[mask], slot.masks[index] = coded.tokens.ravel(), mask
             out.append(coded)
         self.sequence += 1
         return sequence, out
@@ -157,10 +178,7 @@ class SuperframeDecoder:
         slot, status = self.history.open(sequence), []
         for index, bits in enumerate(payloads):
             status.append("lost" if bits is None else self._packet(sequence, index, bits, slot))
-        received = np.zeros(slot.tokens.shape, bool)
-        for mask in slot.masks.values():
-            received |= mask
-        return DecodedSuperframe(sequence, slot.tokens, received, tuple(status))
+        return DecodedSuperframe(sequence, slot.tokens, slot.known(), tuple(status))
 
     def _packet(self, sequence: int, index: int, bits: np.ndarray, slot: _Slot) -> str:
         found = self.history.window(sequence, index)

@@ -36,6 +36,11 @@ class PmfSource(Protocol):
         """
 
 
+# choose(freqs int64 [n, N], frames int [n] of the superframe, layer, lower int16 [n, layer - start]) -> the tokens to
+# code, int [n]: `lower` are those already coded in the group's layers below, freqs the PMFs of what they will cost.
+Choose = Callable[[np.ndarray, np.ndarray, int, np.ndarray], np.ndarray]
+
+
 @dataclass(frozen=True)
 class Group:
     """What both ends know about a layer group beforehand.
@@ -73,9 +78,11 @@ class Group:
 
 @dataclass(frozen=True)
 class EncodedGroup:
-    """bits uint8 [n]; layers sent; fallback: coded with the static table; model_bits: ideal length of the tokens."""
+    """bits uint8 [n]; tokens int16 [frames, n_layers] that were coded; layers sent; fallback: coded with the static
+    table; model_bits: ideal length of the tokens."""
 
     bits: np.ndarray
+    tokens: np.ndarray
     n_layers: int
     fallback: bool
     model_bits: float
@@ -111,14 +118,16 @@ def token_check(tokens: np.ndarray, group: Group, sequence: int) -> int:
 
 
 def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, group: Group, *, offset: int = 0,
-                 sequence: int = 0, max_bits: int | None = None, static: pmf.StaticPmf | None = None) -> EncodedGroup:
+                 sequence: int = 0, max_bits: int | None = None, static: pmf.StaticPmf | None = None,
+                 choose: Choose | None = None) -> EncodedGroup:
     """Code the tokens of `group`: tokens int16 [T, K] of a window whose superframe starts at frame `offset`.
 
     visible bool [T, K] is what the decoder knows already. With max_bits (elastic groups only) as many whole layers are
     sent as fit. static: the table used when logits are too near a rounding boundary (None: 10 bits a token).
+    choose: may code other tokens than these, see `Choose`.
     Raises ValueError on wrong shapes, entries, visibility, or a max_bits that holds not even an empty payload.
     """
-    job = _Job(source, tokens, visible, group, offset, static)
+    job = _Job(source, tokens, visible, group, offset, static, choose)
     if max_bits is None:
         result = job.encode(group.size, None)
     else:
@@ -129,9 +138,9 @@ def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, gro
             raise ValueError(f"max_bits: must be at least {group.check_bits + _form_bits(group)} for this group; "
                              f"got {max_bits}")
         result = job.fill(room)
-    coder, n, fallback, model_bits = result
-    check = token_check(job.truth[:, group.layers[0]:group.layers[0] + n], group, sequence)
-    return EncodedGroup(np.concatenate([to_bits(check, group.check_bits), coder.finish()]), n, fallback, model_bits)
+    coder, sent, fallback, model_bits = result
+    bits = np.concatenate([to_bits(token_check(sent, group, sequence), group.check_bits), coder.finish()])
+    return EncodedGroup(bits, sent, sent.shape[1], fallback, model_bits)
 
 
 def decode_group(source: PmfSource, bits: np.ndarray, tokens: np.ndarray, visible: np.ndarray, group: Group, *,
@@ -196,7 +205,7 @@ class _Job:
     """One group, one window: the checked arguments and the walks over them."""
 
     def __init__(self, source: PmfSource, tokens: np.ndarray, visible: np.ndarray, group: Group, offset: int,
-                 static: pmf.StaticPmf | None):
+                 static: pmf.StaticPmf | None, choose: Choose | None = None):
         tokens, visible = np.asarray(tokens), np.asarray(visible, dtype=bool)
         if tokens.ndim != 2 or tokens.shape != visible.shape:
             raise ValueError(f"tokens, visible: must be [T, K] alike; got {list(tokens.shape)}, {list(visible.shape)}")
@@ -213,6 +222,7 @@ class _Job:
             raise ValueError(f"tokens: must be 0..{(1 << TOKEN_BITS) - 1}; got {used.min()}..{used.max()}")
         self.source, self.group, self.offset, self.visible = source, group, offset, visible
         self.static = static or pmf.StaticPmf.flat(group.layers[1])
+        self.choose = choose or (lambda freqs, frames, layer, lower: self.truth[frames, layer])
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
         self._first_state: Any = None
 
@@ -224,10 +234,11 @@ class _Job:
             self._first_state = self.source.begin(tokens, visible)
         return self._first_state
 
-    def _walk(self, n: int, code: Callable[[np.ndarray, np.ndarray, int], np.ndarray]) -> np.ndarray:
+    def _walk(self, n: int, code: Callable[[np.ndarray, np.ndarray, int, np.ndarray], np.ndarray]) -> np.ndarray:
         """The order of everything: step by step, layer by layer, frame by frame. Returns the tokens int16 [frames, n].
 
-        code(logits [f, N], frames [f] of the superframe, layer) gives the tokens [f], read or written.
+        code(logits [f, N], frames [f] of the superframe, layer, lower int16 [f, layer - start]) gives the tokens [f],
+        read or written; `lower` are the tokens of the layers below within the group.
         """
         work, seen, start = self.known_tokens.copy(), self.visible.copy(), self.group.layers[0]
         for number, step in enumerate(self.group.schedule if n else ()):
@@ -235,7 +246,8 @@ class _Job:
             state = self._begin(work.copy(), seen.copy(), number == 0)
             for layer in range(start, start + n):
                 logits = self.source.logits(state, frames + self.offset, layer, work, seen)
-                work[frames + self.offset, layer] = code(logits, frames, layer)
+                lower = work[frames + self.offset, start:layer]
+                work[frames + self.offset, layer] = code(logits, frames, layer, lower)
                 seen[frames + self.offset, layer] = True
         return work[self.span, start:start + n]
 
@@ -255,20 +267,21 @@ class _Job:
         if fallback:
             return self._static_walk(n, lambda cumulative, _: coder.decode(cumulative))
 
-        def read(logits: np.ndarray, frames: np.ndarray, layer: int) -> np.ndarray:
+        def read(logits: np.ndarray, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
             return np.array([coder.decode(row) for row in _cumulative(_frequencies(logits))])
         return self._walk(n, read)
 
-    def encode(self, n: int, room: int | None) -> tuple[Encoder, int, bool, float] | None:
+    def encode(self, n: int, room: int | None) -> tuple[Encoder, np.ndarray, bool, float] | None:
         """Code n layers with the model, with the static table where the guard trips; None when `room` is too small."""
         coder, model_bits = Encoder(), 0.0
         _put(coder, _form_cumulative(self.group), self._form(n, False))
 
-        def write(logits: np.ndarray, frames: np.ndarray, layer: int) -> np.ndarray:
+        def write(logits: np.ndarray, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
             nonlocal model_bits
             if pmf.near_boundary(logits):
                 raise _BadLogits
-            freqs, chosen = _frequencies(logits), self.truth[frames, layer]
+            freqs = _frequencies(logits)
+            chosen = self.choose(freqs, frames, layer, lower)
             model_bits += pmf.code_length(freqs, chosen)
             for row, token in zip(_cumulative(freqs), chosen, strict=True):
                 _put(coder, row, int(token))
@@ -276,14 +289,14 @@ class _Job:
                 raise _Full
             return chosen
         try:
-            self._walk(n, write)
+            sent = self._walk(n, write)
         except _BadLogits:
             return self.encode_static(n, room)
         except _Full:
             return None
-        return coder, n, False, model_bits
+        return coder, sent, False, model_bits
 
-    def encode_static(self, n: int, room: int | None) -> tuple[Encoder, int, bool, float]:
+    def encode_static(self, n: int, room: int | None) -> tuple[Encoder, np.ndarray, bool, float]:
         """Code with the static table n layers, or as many of them as fit."""
         own = self.truth[:, slice(*self.group.layers)]
         for count in range(n, -1, -1):
@@ -293,9 +306,9 @@ class _Job:
             if room is None or coder.bits_if_finished() <= room:
                 break
         bits = self.static.code_length(own[:, :count], self.group.layers[0])
-        return coder, count, True, float(bits.sum())
+        return coder, own[:, :count], True, float(bits.sum())
 
-    def fill(self, room: int) -> tuple[Encoder, int, bool, float]:
+    def fill(self, room: int) -> tuple[Encoder, np.ndarray, bool, float]:
         """The most layers that fit into `room` bits: a guess from one trunk pass, corrected by coding."""
         try:
             costs = self._layer_costs(room)
@@ -327,10 +340,12 @@ class _Job:
         frames = np.arange(self.group.frames)
         for layer in range(*self.group.layers):
             logits = self.source.logits(state, frames + self.offset, layer, work, known)
-            costs.append(pmf.code_length(_frequencies(logits), self.truth[:, layer]))
+            freqs = _frequencies(logits)
+            chosen = self.choose(freqs, frames, layer, work[self.span, self.group.layers[0] : layer])
+            costs.append(pmf.code_length(freqs, chosen))
             if sum(costs) > room:
                 break
-            work[self.span, layer], known[self.span, layer] = self.truth[:, layer], True
+            work[self.span, layer], known[self.span, layer] = chosen, True
         return costs
 
     def _form(self, n: int, fallback: bool) -> int:
