@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What entropy coding saves, on voices that no model was trained on: bits per second at 3, 6 and 12 kbps.
 
-Raw tokens, a static histogram for each layer, and the model under each dependency policy, really coded: `model` is the
-ideal length of the tokens under the model's integer PMFs, `payload` what the range coder made of it, token checks
-included, `packets` that in bytes with the 9 of a packet, `burst` the payload with the header of a radio burst. Part of
-it is decoded again and must give the same tokens. The last table is the reference profile as it goes on the air.
+The tokens that are sent under each dependency policy, raw (10 bits each), under a static histogram for each layer, and
+really coded with the model: `model` is their ideal length under the model's integer PMFs, `payload` what the range
+coder made of it, token checks included, `packets` that in bytes with the 9 of a packet, `burst` the payload with the
+header of a radio burst. Part of it is decoded again and must give the same tokens. Beside the policies of the profile
+stand `nearest`, the layered policy with the nearest tokens instead of those that the rate-distortion search chose, and
+how near the sent latents come. The last table is the reference profile as it goes on the air.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from common import RATE, about, arguments, mean, progress, show, speech, write
+from soundspring.codec.api import latents as vectors
 from soundspring.coding.packet import BURST_BITS, OVERHEAD
 from soundspring.link import Link, Models
 from soundspring.profile import FRAMES_PER_SECOND, POLICIES, LinkProfile, load, replace_profile
@@ -25,29 +28,36 @@ class Coded:
     """One utterance, coded: bits in all, and of the tokens of the base and of the enhancement packets."""
 
     model: float = 0.0
+    static: float = 0.0
     payload: int = 0
     packets: int = 0
     groups: np.ndarray = field(default_factory=lambda: np.zeros(2))
     fallbacks: int = 0
     layers: list[int] = field(default_factory=list)
     base_layers: list[int] = field(default_factory=list)
+    energy: float = 0.0
+    error: float = 0.0
     exact: bool = True
 
 
-def tokens_of(models: Models, profile: LinkProfile, x: np.ndarray) -> np.ndarray:
-    """Sound -> tokens int16 [whole superframes, S, K]."""
+def latents_of(models: Models, profile: LinkProfile, x: np.ndarray) -> np.ndarray:
+    """Sound -> latents float32 [whole superframes, S, latent]."""
     whole = len(x) // profile.superframe_samples * profile.superframe_samples
-    tokens = Link(profile, models).codec_encoder().push(x[:whole])
-    return tokens.reshape(-1, profile.superframe, profile.layers)
+    latent = Link(profile, models).codec_encoder().analyse(x[:whole])
+    return latent.reshape(-1, profile.superframe, latent.shape[1])
 
 
-def code(link: Link, tokens: np.ndarray, check: int) -> Coded:
-    """tokens [m, S, K]; the first `check` superframes are decoded again."""
-    encoder, decoder, out = link.entropy_encoder(), link.entropy_decoder(), Coded()
-    for i, block in enumerate(tokens):
-        sequence, groups = encoder.push(block)
+def code(link: Link, latents: np.ndarray, check: int) -> Coded:
+    """latents [m, S, latent]; the first `check` superframes are decoded again."""
+    codec, encoder, decoder, out = link.codec_encoder(), link.entropy_encoder(), link.entropy_decoder(), Coded()
+    for i, latent in enumerate(latents):
+        sequence, groups = encoder.push(codec.quantise(latent), latent)
+        sent = np.concatenate([coded.tokens for coded in groups], 1)
+        out.energy += float((latent**2).sum())
+        out.error += float(((latent - vectors(link.models.codec, sent)) ** 2).sum())
         for g, coded in enumerate(groups):
             out.model += coded.model_bits
+            out.static += link.models.static.code_length(coded.tokens, link.plan.group(g).layers[0]).sum()
             out.groups[g] += coded.model_bits
             out.payload += len(coded.bits)
             out.packets += 8 * (-(-len(coded.bits) // 8) + OVERHEAD)
@@ -56,23 +66,26 @@ def code(link: Link, tokens: np.ndarray, check: int) -> Coded:
         out.base_layers.append(groups[0].n_layers)
         if i < check:
             got = decoder.push(sequence, [g.bits for g in groups])
-            sent = np.arange(block.shape[1]) < out.layers[-1]
-            out.exact &= set(got.status) == {"ok"} and np.array_equal(got.tokens[:, sent], block[:, sent])
+            out.exact &= set(got.status) == {"ok"} and np.array_equal(got.tokens[got.received], sent.ravel())
     return out
 
 
-def summary(profile: LinkProfile, coded: list[Coded], frames: np.ndarray, static: np.ndarray) -> dict:
-    """frames, static [utterances]: frames, and bits under the histogram."""
+def summary(profile: LinkProfile, coded: list[Coded], frames: np.ndarray) -> dict:
+    """frames [utterances]: frames of each."""
     seconds, raw = frames / FRAMES_PER_SECOND, frames * 10 * profile.layers
-    model, payload, packets = (np.array([getattr(c, k) for c in coded]) for k in ("model", "payload", "packets"))
+    names = ("model", "static", "payload", "packets")
+    model, static, payload, packets = (np.array([getattr(c, k) for c in coded]) for k in names)
     burst = payload + BURST_BITS * frames / profile.superframe
     base = profile.groups[0]
     groups = sum(c.groups for c in coded) / frames.sum() / [base, max(profile.layers - base, 1)]
     return {
         "policy": profile.policy,
         "window": profile.window,
+        "rate_weight": profile.rate_weight,
         "bps": {k: mean(v / seconds, 1) for k, v in
-                (("model", model), ("payload", payload), ("packets", packets), ("burst", burst))},
+                (("static", static), ("model", model), ("payload", payload), ("packets", packets), ("burst", burst))},
+        "static_saved_percent": mean(100 * (1 - static / raw), 2),
+        "latent_snr_db": round(10 * float(np.log10(sum(c.energy for c in coded) / sum(c.error for c in coded))), 2),
         "saved_percent": mean(100 * (1 - model / raw), 2),
         "beyond_histogram_percent": mean(100 * (1 - model / static), 2),
         "overhead_above_fec_percent": mean(100 * (burst / model - 1), 2),
@@ -84,24 +97,17 @@ def summary(profile: LinkProfile, coded: list[Coded], frames: np.ndarray, static
 
 def at_rate(models: Models, utterances, layers: int, check: int) -> dict:
     reference = load("reference").with_layers(layers)
-    tokens = [tokens_of(models, reference, x) for _, x in utterances]
-    frames = np.array([t.shape[0] * t.shape[1] for t in tokens])
-    lengths = [models.static.code_length(t.reshape(-1, layers)) for t in tokens]
-    static = np.array([one.sum() for one in lengths])
-    out = {
-        "raw_bps": reference.raw_bps,
-        "static_bps": mean(static / frames * FRAMES_PER_SECOND, 1),
-        "static_saved_percent": mean(100 * (1 - static / (frames * 10 * layers)), 2),
-        "static_bits_per_layer": np.round(sum(lengths) / frames.sum(), 3).tolist(),
-        "policies": {},
-    }
-    for policy in POLICIES:
-        window = CHAIN_WINDOW if policy == "chained" else reference.window
-        profile = replace_profile(reference, policy=policy, window=window)
+    latents = [latents_of(models, reference, x) for _, x in utterances]
+    frames = np.array([t.shape[0] * t.shape[1] for t in latents])
+    variants = {p: {"policy": p, "window": CHAIN_WINDOW if p == "chained" else reference.window} for p in POLICIES}
+    variants["nearest"] = {"policy": "layered", "rate_weight": 0.0}
+    out = {"raw_bps": reference.raw_bps, "policies": {}}
+    for name, changes in variants.items():
+        profile = replace_profile(reference, **changes)
         link = Link(profile, models)
-        coded = [code(link, t, check * (i % 3 == 0)) for i, t in
-                 enumerate(progress(tokens, f"{layers / 2:g} kbps {policy}"))]
-        out["policies"][policy] = summary(profile, coded, frames, static)
+        coded = [code(link, z, check * (i % 3 == 0)) for i, z in
+                 enumerate(progress(latents, f"{layers / 2:g} kbps {name}"))]
+        out["policies"][name] = summary(profile, coded, frames)
     return out
 
 
@@ -114,9 +120,9 @@ def on_the_air(models: Models, utterances) -> dict:
     profile = load("reference")
     link, coded, frames = Link(profile, models), [], 0
     for _, x in progress(utterances, "reference burst"):
-        tokens = tokens_of(models, profile, x)
-        coded.append(code(link, tokens, 0))
-        frames += tokens.shape[0] * tokens.shape[1]
+        latents = latents_of(models, profile, x)
+        coded.append(code(link, latents, 0))
+        frames += latents.shape[0] * latents.shape[1]
     room = sum(p.payload_bits for p in profile.phy.packets) * profile.superframes_per_second
     seconds = frames / FRAMES_PER_SECOND
     return {
@@ -139,8 +145,7 @@ def main(argv=None) -> dict:
                "layers": {k: at_rate(models, utterances, k, check) for k in LAYERS},
                "reference_burst": on_the_air(models, utterances)}
     for f in figures["layers"].values():
-        print(f"raw {f['raw_bps']:.0f} bit/s; static histogram {show(f['static_bps'], 0)}, "
-              f"saves {show(f['static_saved_percent'], 1)} %")
+        print(f"raw {f['raw_bps']:.0f} bit/s")
         for policy, p in f["policies"].items():
             bps = "  ".join(f"{k} {show(v, 0)}" for k, v in p["bps"].items())
             print(f"    {policy:12} {bps}  saves {show(p['saved_percent'], 1)} %, beyond the histogram "

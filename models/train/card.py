@@ -17,6 +17,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from soundspring import weights  # noqa: E402
+from soundspring.profile import load  # noqa: E402
 from sources import sources, voices  # noqa: E402
 
 FIGURES = ("quality", "saving", "loss", "link", "speed")
@@ -157,35 +158,26 @@ def saving(figures: dict | None) -> str:
     out = "\n## What entropy coding saves\n\n"
     if figures is None:
         return out + MISSING
+    weight = load("reference").rate_weight
     out += (
-        f"{measured_on(figures)}Bits per second. `payload` includes range coder and token checks, `packets` also 9 "
-        "bytes a packet, `burst` instead the 25 bits of a burst's header.\n\n"
+        f"{measured_on(figures)}Bits per second of the tokens that are sent: those that the rate-distortion search "
+        f"chose (rate_weight {weight:g}), `nearest` excepted. `histogram` is a static one for each layer, "
+        "`payload` includes range coder and token checks, `packets` also 9 bytes a packet, `burst` instead the 25 bits of a burst's "
+        "header; `SNR` is that of the latent that is sent, in dB.\n\n"
     )
-    rows = []
-    for f in figures["layers"].values():
-        rows.append(
-            [
-                f"{f['raw_bps']:.0f}",
-                "static histogram",
-                show(f["static_bps"], 0),
-                "",
-                "",
-                "",
-                show(f["static_saved_percent"], 1),
-                "",
-            ]
-        )
-        for name, p in f["policies"].items():
-            rows.append(
-                [
-                    f"{f['raw_bps']:.0f}",
-                    name,
-                    *(show(p["bps"][k], 0) for k in ("model", "payload", "packets", "burst")),
-                    show(p["saved_percent"], 1),
-                    show(p["beyond_histogram_percent"], 1),
-                ]
-            )
-    names = ["raw", "policy", "model", "payload", "packets", "burst", "saved / %", "beyond histogram / %"]
+    rows = [
+        [
+            f"{f['raw_bps']:.0f}",
+            name,
+            *(show(p["bps"][k], 0) for k in ("static", "model", "payload", "packets", "burst")),
+            *(show(p[k], 1) for k in ("static_saved_percent", "saved_percent", "beyond_histogram_percent")),
+            f"{p['latent_snr_db']:.2f}",
+        ]
+        for f in figures["layers"].values()
+        for name, p in f["policies"].items()
+    ]
+    names = ["raw", "policy", "histogram", "model", "payload", "packets", "burst", "histogram saves / %"]
+    names += ["model saves / %", "beyond histogram / %", "SNR"]
     exact = all(p["decodes_to_the_same_tokens"] for f in figures["layers"].values() for p in f["policies"].values())
     air = figures["reference_burst"]
     return (
