@@ -28,11 +28,22 @@ class Mdct(nn.Module):
         phase = math.pi / hop * torch.outer(n + hop / 2, k)
         basis = window[:, None] * torch.cos(phase) * math.sqrt(2.0 / hop)
         self.register_buffer("basis", basis.float(), persistent=False)
+        quadrature = window[:, None] * torch.sin(phase) * math.sqrt(2.0 / hop)
+        self.register_buffer("quadrature", quadrature.float(), persistent=False)
+
+    def windows(self, audio: torch.Tensor, tail: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """audio [B, T*hop] after tail [B, hop] (the hop before it) -> the windows [B, T, 2*hop], new tail."""
+        x = torch.cat([tail, audio], dim=1)
+        return x.unfold(1, 2 * self.hop, self.hop), x[:, -self.hop :]
 
     def analyse(self, audio: torch.Tensor, tail: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """audio [B, T*hop] after tail [B, hop] (the hop before it) -> coefficients [B, T, hop], new tail."""
-        x = torch.cat([tail, audio], dim=1)
-        return x.unfold(1, 2 * self.hop, self.hop) @ self.basis, x[:, -self.hop :]
+        """audio [B, T*hop] after tail [B, hop] -> coefficients [B, T, hop], new tail."""
+        windows, tail = self.windows(audio, tail)
+        return windows @ self.basis, tail
+
+    def power(self, windows: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        """Power spectrum [B, T, hop] of windows with these coefficients: with the MDST beside the MDCT it is steady."""
+        return coefficients.float().pow(2) + (windows @ self.quadrature).float().pow(2)
 
     def synthesise(self, coefficients: torch.Tensor, tail: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """coefficients [B, T, hop] -> audio [B, T*hop] one hop late, and the overlap [B, hop] to carry on."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
+from .bands import Bands, mel_filters
 from .layers import CausalStack
 from .mdct import Mdct
 from .rvq import ResidualQuantizer
@@ -17,6 +18,8 @@ class CodecConfig:
 
     `power` compresses each MDCT coefficient, sign(x)|gain*x|^power; `frame_power` then the level of each frame:
     its root mean square r becomes r^frame_power, so that quiet frames use as many codebook entries as loud ones.
+    The encoder is also shown the levels of `mel` bands of the power spectrum and of `bands` of the MDCT (widths in
+    coefficients); the decoder states the latter anew and brings its coefficients to them.
     """
 
     sample_rate: int = 16000
@@ -31,6 +34,13 @@ class CodecConfig:
     power: float = 0.75
     gain: float = 12.0
     frame_power: float = 0.5
+    mel: int = 40
+    bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
+
+    def __post_init__(self):
+        object.__setattr__(self, "bands", tuple(self.bands))  # YAML has lists
+        if sum(self.bands) != self.hop:
+            raise ValueError(f"bands: the widths must sum to hop = {self.hop}, not {sum(self.bands)}")
 
 
 def _level(x: torch.Tensor) -> torch.Tensor:
@@ -63,6 +73,10 @@ class Codec(nn.Module):
         self.mdct = Mdct(c.hop)
         self.enc_skip = nn.Linear(c.hop, c.latent)
         self.enc_in = nn.Linear(c.hop, c.dim)
+        self.bands = Bands(c.bands)
+        self.register_buffer("mel", mel_filters(c.mel, 2 * c.hop, c.sample_rate)[1:], persistent=False)
+        self.level_skip = nn.Linear(c.mel + len(c.bands), c.latent, bias=False)
+        self.level_in = nn.Linear(c.mel + len(c.bands), c.dim, bias=False)
         self.encoder = CausalStack(c.encoder_blocks, c.dim, c.hidden)
         self.enc_out = nn.Linear(c.dim, c.latent)
         # The encoder would blow up its output against the quantiser's error; dividing by the spread stops that.
@@ -73,6 +87,9 @@ class Codec(nn.Module):
         self.decoder = CausalStack(c.decoder_blocks, c.dim, c.hidden)
         self.dec_out = nn.Linear(c.dim, c.hop)
         self.dec_skip = nn.Linear(c.latent, c.hop)
+        self.level_out = nn.Linear(c.dim, len(c.bands))
+        self.level_dec_skip = nn.Linear(c.latent, len(c.bands), bias=False)
+        nn.init.constant_(self.level_out.bias, -5.0)
         nn.init.normal_(self.rate_embedding.weight, std=0.02)
 
     @property
@@ -100,17 +117,32 @@ class Codec(nn.Module):
 
     def analyse(self, audio: torch.Tensor, state: EncoderState) -> tuple[torch.Tensor, EncoderState]:
         """audio [B, T*hop] -> latents [B, T, latent] before quantisation."""
-        coefficients, tail = self.mdct.analyse(audio, state.tail)
-        x = self.compress(coefficients)
-        h, stack = self.encoder(self.enc_in(x), state.stack)
-        return (self.enc_skip(x) + self.enc_out(h)) / self.spread, EncoderState(tail, stack)
+        windows, tail = self.mdct.windows(audio, state.tail)
+        coefficients = windows @ self.mdct.basis
+        x, levels = self.compress(coefficients), self.levels(windows, coefficients)
+        h, stack = self.encoder(self.enc_in(x) + self.level_in(levels), state.stack)
+        latent = self.enc_skip(x) + self.enc_out(h) + self.level_skip(levels)
+        return latent / self.spread, EncoderState(tail, stack)
+
+    def levels(self, windows: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        """What the encoder is told of the levels of windows [B, T, 2*hop], about -1..1: [B, T, mel + bands]."""
+        mel = 0.5 * torch.log10(self.mdct.power(windows, coefficients) @ self.mel + 1e-6) + 1.5
+        return torch.cat([mel, 0.3 * self.bands.levels(coefficients) + 1.5], -1)
+
+    def spectrum(
+        self, latent: torch.Tensor, layers: torch.Tensor, stack: list[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """As `synthesise`, -> MDCT coefficients [B, T, hop], the levels of their bands, new state of the blocks."""
+        h, stack = self.decoder(self.dec_in(latent) + self.rate_embedding(layers), stack)
+        levels = (self.level_out(h) + self.level_dec_skip(latent)).float().clamp(-10.0, 2.0)
+        shape = self.expand((self.dec_out(h) + self.dec_skip(latent)).float())
+        return self.bands.bring_to(shape, levels), levels, stack
 
     def synthesise(
         self, latent: torch.Tensor, layers: torch.Tensor, state: DecoderState
     ) -> tuple[torch.Tensor, DecoderState]:
         """latents [B, T, latent] of `layers` int64 [B, T] known layers each -> audio [B, T*hop], `delay` late."""
-        h, stack = self.decoder(self.dec_in(latent) + self.rate_embedding(layers), state.stack)
-        coefficients = self.expand((self.dec_out(h) + self.dec_skip(latent)).float())
+        coefficients, _, stack = self.spectrum(latent, layers, state.stack)
         audio, tail = self.mdct.synthesise(coefficients, state.tail)
         return audio, DecoderState(tail, stack)
 
