@@ -38,7 +38,7 @@ class PmfSource:
         if not seen and frames in self.blind:  # most base packets begin with nothing: always the same
             return self.blind[frames]
         x = np.tile(self.start, (frames, 1))
-        gather(self.embedding, tokens, visible, x)
+        _add(self.embedding, tokens, visible, x)
         state = self.network.body(x)
         if not seen:
             self.blind[frames] = state
@@ -50,6 +50,11 @@ class PmfSource:
         z = state[frames] + self.layer[layer]
         if layer:
             tokens, known = tokens[frames, :layer], known[frames, :layer]
-            gather(self.lower, tokens, known, z)
-            gather(self.last[layer - 1 : layer], tokens[:, -1:], known[:, -1:], z)
+            _add(self.lower, tokens, known, z)
+            _add(self.last[layer - 1 : layer], tokens[:, -1:], known[:, -1:], z)
         return product(self.network.neck(z), self.outputs[layer])
+
+
+def _add(table: np.ndarray, tokens: np.ndarray, known: np.ndarray, out: np.ndarray) -> None:
+    """`gather` with the one layout that it is compiled for."""
+    gather(table, np.ascontiguousarray(tokens, np.int16), np.ascontiguousarray(known), out)
