@@ -3,9 +3,9 @@
 """Speed of transmitter and receiver on one thread: CPU time of each stage per superframe, and real-time factors.
 
 Source coding is codec, language model, range coder and concealment: all but FEC and modem. "Both" adds up what
-transmitter and receiver take for the same superframe. Reference profile over AWGN at 12 dB; a second receiver runs with 20 % of the packets lost, so that it has something to
-conceal. The yardsticks in the same run: libopus at 9 kbps and complexity 9 where the library is installed, and numpy's
-FFT of 4096 points, which is there everywhere.
+transmitter and receiver take for the same superframe. Reference profile over AWGN at 12 dB; a second receiver runs with
+20 % of the packets lost, so that it has something to conceal. The yardsticks in the same run: libopus at 9 kbps and
+complexity 9 where the library is installed, and numpy's FFT of 4096 points, which is there everywhere.
 """
 
 import ctypes
