@@ -18,7 +18,7 @@ import numpy as np
 from common import RATE, about, arguments, progress, speech, write
 from soundspring.channel.awgn import Awgn, noise_variance
 from soundspring.channel.loss import Bernoulli
-from soundspring.coding.superframe import SuperframeDecoder, SuperframeEncoder
+from soundspring.coding.superframe import SuperframeDecoder
 from soundspring.link import Frame as LinkFrame
 from soundspring.link import Link, Models, in_order, speak, superframes
 from soundspring.profile import load
@@ -95,14 +95,16 @@ class TimedSource:
 def transmitter(link: Link, audio: np.ndarray) -> tuple[Clock, list, list[np.ndarray]]:
     """Sound -> (clock, what was sent, the samples of each superframe)."""
     clock, source = Clock(), TimedSource(link.models.source)
-    codec, coder = link.codec_encoder(), SuperframeEncoder(source, link.plan, link.models.static)
+    codec, coder = link.codec_encoder(), link.entropy_encoder()
+    coder.source = source
     frame_coder, modulator, sent, samples = link.frame_coder(), link.modulator(), [], []
     for block in progress(superframes(audio, link.profile), "transmitter"):
         clock.superframe()
         with clock("codec"):
-            tokens = codec.push(block)
+            latent = codec.analyse(block)
+            tokens = codec.quantise(latent)
         with clock("range coder"):
-            sequence, groups = coder.push(tokens)
+            sequence, groups = coder.push(tokens, latent)
         clock.move("range coder", "language model", source.taken())
         payloads = [g.bits for g in groups]
         with clock("FEC and QAM"):
