@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Speed of transmitter and receiver on one thread: CPU time of each stage per superframe, and real-time factors.
 
-Reference profile over AWGN at 12 dB; a second receiver runs with 20 % of the packets lost, so that it has something to
-conceal. The yardsticks in the same run: libopus at 9 kbps and complexity 9 where the library is installed, and numpy's
-FFT of 4096 points, which is there everywhere.
+Source coding is codec, language model, range coder and concealment: all but FEC and modem. "Both" adds up what
+transmitter and receiver take for the same superframe. Reference profile over AWGN at 12 dB; a second receiver runs with
+20 % of the packets lost, so that it has something to conceal. The yardsticks in the same run: libopus at 9 kbps and
+complexity 9 where the library is installed, and numpy's FFT of 4096 points, which is there everywhere.
 """
 
 import ctypes
@@ -17,13 +18,14 @@ import numpy as np
 from common import RATE, about, arguments, progress, speech, write
 from soundspring.channel.awgn import Awgn, noise_variance
 from soundspring.channel.loss import Bernoulli
-from soundspring.coding.superframe import SuperframeDecoder, SuperframeEncoder
+from soundspring.coding.superframe import SuperframeDecoder
 from soundspring.link import Frame as LinkFrame
 from soundspring.link import Link, Models, in_order, speak, superframes
 from soundspring.profile import load
 
 SNR_DB = 12.0
 LOSS = 0.2
+SOURCE = ("codec", "language model", "range coder", "concealment")  # source coding: all but FEC and modem
 WARM = 3  # superframes that are not counted: kernels load, caches fill
 
 
@@ -48,17 +50,22 @@ class Clock:
         self.rows[-1][source] -= seconds
         self.rows[-1][target] += seconds
 
+    def seconds(self, *stages: str) -> np.ndarray:
+        """Of each superframe: of some stages together, or of all."""
+        return np.array([sum(row[s] for s in stages or row) for row in self.rows[WARM:]])
+
     def figures(self, superframe_s: float) -> dict:
-        """Median and 99th percentile in ms, and mean real-time factor, of each stage and of all together."""
-        rows = self.rows[WARM:]
-        stages = {s: np.array([row[s] for row in rows]) for s in dict.fromkeys(k for row in rows for k in row)}
-        stages["all"] = sum(stages.values())
-        return {
-            s: {"median_ms": round(1e3 * float(np.median(t)), 3),
-                "p99_ms": round(1e3 * float(np.quantile(t, 0.99)), 3),
-                "rtf": round(float(t.mean()) / superframe_s, 4)}
-            for s, t in stages.items()
-        }
+        """See `figure`; of each stage, of source coding, and of all together."""
+        stages = dict.fromkeys(stage for row in self.rows[WARM:] for stage in row)
+        times = {s: self.seconds(s) for s in stages} | {"source coding": self.seconds(*SOURCE), "all": self.seconds()}
+        return {name: figure(t, superframe_s) for name, t in times.items()}
+
+
+def figure(seconds: np.ndarray, superframe_s: float) -> dict:
+    """Median and 99th percentile in ms, and mean real-time factor."""
+    return {"median_ms": round(1e3 * float(np.median(seconds)), 3),
+            "p99_ms": round(1e3 * float(np.quantile(seconds, 0.99)), 3),
+            "rtf": round(float(seconds.mean()) / superframe_s, 4)}
 
 
 class TimedSource:
@@ -85,17 +92,19 @@ class TimedSource:
         return seconds
 
 
-def transmitter(link: Link, audio: np.ndarray) -> tuple[dict, list, list[np.ndarray]]:
-    """Sound -> (figures, what was sent, the samples of each superframe)."""
+def transmitter(link: Link, audio: np.ndarray) -> tuple[Clock, list, list[np.ndarray]]:
+    """Sound -> (clock, what was sent, the samples of each superframe)."""
     clock, source = Clock(), TimedSource(link.models.source)
-    codec, coder = link.codec_encoder(), SuperframeEncoder(source, link.plan, link.models.static)
+    codec, coder = link.codec_encoder(), link.entropy_encoder()
+    coder.source = source
     frame_coder, modulator, sent, samples = link.frame_coder(), link.modulator(), [], []
     for block in progress(superframes(audio, link.profile), "transmitter"):
         clock.superframe()
         with clock("codec"):
-            tokens = codec.push(block)
+            latent = codec.analyse(block)
+            tokens = codec.quantise(latent)
         with clock("range coder"):
-            sequence, groups = coder.push(tokens)
+            sequence, groups = coder.push(tokens, latent)
         clock.move("range coder", "language model", source.taken())
         payloads = [g.bits for g in groups]
         with clock("FEC and QAM"):
@@ -104,11 +113,11 @@ def transmitter(link: Link, audio: np.ndarray) -> tuple[dict, list, list[np.ndar
             burst = modulator.modulate(header, symbols)
             samples.append(np.pad(burst, (0, link.period - len(burst))))
         sent.append((sequence, payloads))
-    return clock.figures(link.profile.superframe_samples / RATE), sent, samples
+    return clock, sent, samples
 
 
-def receiver(link: Link, sent: list, samples: list[np.ndarray], loss: float, seed: int) -> tuple[dict, float]:
-    """Samples -> (figures, share of packets lost)."""
+def receiver(link: Link, sent: list, samples: list[np.ndarray], loss: float, seed: int) -> tuple[Clock, float]:
+    """Samples -> (clock, share of packets lost)."""
     clock, source, lose = Clock(), TimedSource(link.models.source), Bernoulli(loss, seed)
     frame_coder = link.frame_coder()
     radio, coder = link.receiver(frame_coder), SuperframeDecoder(source, link.plan, link.models.static)
@@ -131,7 +140,7 @@ def receiver(link: Link, sent: list, samples: list[np.ndarray], loss: float, see
         with clock("codec"):
             speak(codec, estimate)
         missing += [p is None for p in payloads]
-    return clock.figures(link.profile.superframe_samples / RATE), float(np.mean(missing))
+    return clock, float(np.mean(missing))
 
 
 def opus(audio: np.ndarray) -> dict | None:
@@ -179,22 +188,31 @@ def main(argv=None) -> dict:
     args = arguments(__doc__, argv, seconds=20, length=4)
     utterances, link = speech(args), Link(load("reference"), Models())
     audio = np.concatenate([x for _, x in utterances])[: int(args.seconds * RATE)]
-    tx, sent, samples = transmitter(link, audio)
-    rx, lost = receiver(link, sent, samples, 0.0, args.seed)
-    lossy, lost20 = receiver(link, sent, samples, LOSS, args.seed)
+    sender, sent, samples = transmitter(link, audio)
+    hearer, lost = receiver(link, sent, samples, 0.0, args.seed)
+    loser, lost20 = receiver(link, sent, samples, LOSS, args.seed)
+    superframe_s = link.profile.superframe_samples / RATE
+    tx, rx, lossy = (clock.figures(superframe_s) for clock in (sender, hearer, loser))
+    both, both20 = (
+        {"source coding": figure(sender.seconds(*SOURCE) + clock.seconds(*SOURCE), superframe_s),
+         "all": figure(sender.seconds() + clock.seconds(), superframe_s)} for clock in (hearer, loser)
+    )
     yardstick, peer = fft_ms(), opus(audio)
     figures = {"about": about(args, utterances), "seconds": len(audio) / RATE, "superframes": len(sent) - WARM,
-               "superframe_ms": 1e3 * link.profile.superframe_samples / RATE,
+               "superframe_ms": 1e3 * superframe_s,
                "tx": tx, "rx": rx, "rx_with_20_percent_loss": lossy,
+               "both": both, "both_with_20_percent_loss": both20,
                "lost": round(lost, 4), "lost_20": round(lost20, 4),
                "rtf_tx": tx["all"]["rtf"], "rtf_rx": rx["all"]["rtf"], "rtf_rx_20": lossy["all"]["rtf"],
+               "rtf_source_tx": tx["source coding"]["rtf"], "rtf_source_rx": rx["source coding"]["rtf"],
+               "rtf_source_rx_20": lossy["source coding"]["rtf"],
                "fft4096_ms": round(yardstick, 4), "opus": peer,
                "tx_median_in_fft4096": round(tx["all"]["median_ms"] / yardstick),
                "rx_median_in_fft4096": round(rx["all"]["median_ms"] / yardstick)}
     if peer:
         figures |= {"ratio_tx_vs_opus": round(tx["all"]["rtf"] / peer["rtf_encode"], 1),
                     "ratio_rx_vs_opus": round(rx["all"]["rtf"] / peer["rtf_decode"], 1)}
-    for end in ("tx", "rx", "rx_with_20_percent_loss"):
+    for end in ("tx", "rx", "rx_with_20_percent_loss", "both", "both_with_20_percent_loss"):
         print(end)
         for stage, f in figures[end].items():
             print(f"    {stage:15} median {f['median_ms']:7.2f} ms  99 % {f['p99_ms']:7.2f} ms  "

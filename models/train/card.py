@@ -162,8 +162,8 @@ def saving(figures: dict | None) -> str:
     out += (
         f"{measured_on(figures)}Bits per second of the tokens that are sent: those that the rate-distortion search "
         f"chose (rate_weight {weight:g}), `nearest` excepted. `histogram` is a static one for each layer, "
-        "`payload` includes range coder and token checks, `packets` also 9 bytes a packet, `burst` instead the 25 bits of a burst's "
-        "header; `SNR` is that of the latent that is sent, in dB.\n\n"
+        "`payload` includes range coder and token checks, `packets` also 9 bytes a packet, `burst` instead the 25 bits "
+        "of a burst's header; `SNR` is that of the latent that is sent, in dB.\n\n"
     )
     rows = [
         [

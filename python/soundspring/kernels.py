@@ -11,13 +11,19 @@ import numpy as np
 def compile_kernels() -> None:
     """Call everything that is compiled once, with the types that a link uses; quick when that was done before."""
     from .channel.factory import make_channel
+    from .coding import pmf
     from .fec.ldpc import LdpcCode
-    from .lm.product import product
+    from .lm import network
+    from .lm.product import linear, product
 
     code = LdpcCode(100, 300)
     code.decode(np.where(code.encode(np.zeros(100, np.uint8)), 5.0, -5.0).astype(np.float32))
-    for dtype in (np.float32, np.float64):
-        product(np.ones((1, 4)), np.ones((4, 4), dtype))
+    pmf.cumulative(np.zeros((1, 4)))
+    row, weights = np.ones((1, 3)), np.ones(3)
+    product(row, linear(np.ones((3, 3))))
+    network.gelu(network.layer_norm(row, weights, weights, 1e-5))
+    network.attention(row, np.ones((1, 3)))
+    network.gather(np.ones((1, 1, 3)), np.zeros((1, 1), np.int16), np.ones((1, 1), bool), row)
     samples = np.ones(64, np.complex64)
     for name in ("rayleigh", "tdl-a"):
         make_channel(name, rate=1e6, snr_db=10.0, cfo_hz=10.0, clock_ppm=1.0, linewidth_hz=1.0).process(samples)

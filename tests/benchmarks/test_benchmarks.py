@@ -143,8 +143,16 @@ def test_link(run, benchmark, monkeypatch, tmp_path):
 
 def test_speed(run):
     figures = run("speed")
-    assert set(figures["tx"]) == {"codec", "range coder", "language model", "FEC and QAM", "OFDM", "all"}
+    source = {"codec", "range coder", "language model", "concealment"}
+    assert set(figures["tx"]) == source - {"concealment"} | {"FEC and QAM", "OFDM", "source coding", "all"}
     for end in ("tx", "rx", "rx_with_20_percent_loss"):
-        parts = sum(f["rtf"] for stage, f in figures[end].items() if stage != "all")
-        assert figures[end]["all"]["rtf"] == pytest.approx(parts, abs=0.001)
+        rtf = {stage: f["rtf"] for stage, f in figures[end].items()}
+        coded, whole = rtf.pop("source coding"), rtf.pop("all")
+        assert whole == pytest.approx(sum(rtf.values()), abs=0.001)
+        assert coded == pytest.approx(sum(f for stage, f in rtf.items() if stage in source), abs=0.001)
+    for part in ("source coding", "all"):
+        both = figures["both_with_20_percent_loss"][part]
+        ends = [figures[end][part] for end in ("tx", "rx_with_20_percent_loss")]
+        assert both["rtf"] == pytest.approx(sum(f["rtf"] for f in ends), abs=0.001)
+        assert max(f["p99_ms"] for f in ends) <= both["p99_ms"]
     assert figures["lost"] == pytest.approx(0, abs=0.06) and figures["rtf_tx"] > 0 and figures["fft4096_ms"] > 0

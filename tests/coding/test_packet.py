@@ -56,7 +56,7 @@ def test_damage_is_always_an_error_of_ours(junk, data):
 
 def test_each_reason_is_named_and_tells_what_to_do():
     good = p.Packet(0x1234, 7, 1, b"payload").to_bytes()
-    version = bytes([p.MAGIC | 2]) + good[1:]
+    version = bytes([p.MAGIC | p.VERSION + 1]) + good[1:]
     reserved = bytearray(good[:-2])
     reserved[1] |= 0x08
     reserved += binascii.crc_hqx(bytes(reserved), 0xFFFF).to_bytes(2, "big")
@@ -108,7 +108,7 @@ def test_burst_header_round_trip_and_errors():
             p.parse_burst_header(bits, model ^ 1)
         with pytest.raises(p.Truncated):
             p.parse_burst_header(bits[:24])
-    body = np.concatenate([to_bits(2, 2), bits[2:19]])
+    body = np.concatenate([to_bits(p.VERSION + 1, 2), bits[2:19]])
     with pytest.raises(p.WrongVersion, match="same release"):
         p.parse_burst_header(np.concatenate([body, to_bits(crc(body, 6), 6)]))
     assert to_int(bits[:2]) == p.VERSION % 4

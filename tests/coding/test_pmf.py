@@ -104,3 +104,24 @@ def test_step_must_divide_exactly():
     for step in (0.3, 0.0, -0.25, 2.0):
         with pytest.raises(ValueError, match="step"):
             pmf.quantise_logits(np.zeros(4), step)
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0, 20.0])
+def test_the_compiled_way_gives_the_same_frequencies(spread):
+    rng = np.random.default_rng(4)
+    logits = rng.normal(0, spread, (7, 1024))
+    logits[0, 3], logits[1, :1000] = -1e30, -1e30
+    table, near = pmf.cumulative(logits)
+    np.testing.assert_array_equal(np.diff(table, axis=1), pmf.frequencies(pmf.quantise_logits(logits)))
+    assert not table[:, 0].any() and table.dtype == np.int64
+    for guard in (1e-8, 1e-6, 1e-5, 1e-4):
+        for row in logits:
+            assert pmf.cumulative(row[None], guard)[1] == pmf.near_boundary(row[None], guard)
+    edge = np.floor(logits / pmf.STEP) * pmf.STEP + pmf.STEP / 2
+    assert pmf.cumulative(edge)[1] and not near
+    for bad in (np.nan, np.inf):
+        logits[5, 5] = bad
+        with pytest.raises(ValueError, match="logits"):
+            pmf.cumulative(logits)
+    with pytest.raises(ValueError, match="logits"):
+        pmf.cumulative(np.full((1, 4), -np.inf))

@@ -8,8 +8,15 @@ from soundspring import profile
 from soundspring.channel.factory import CHANNELS, make_channel
 from soundspring.fec.ldpc import LdpcCode
 from soundspring.kernels import compile_kernels
+from soundspring.link import Link, decode, encode
 
-MODULES = ("soundspring.fec.min_sum", "soundspring.channel._kernels")
+MODULES = (
+    "soundspring.fec.min_sum",
+    "soundspring.channel._kernels",
+    "soundspring.coding.pmf",
+    "soundspring.lm.network",
+    "soundspring.lm.product",
+)
 
 
 def compiled():
@@ -22,13 +29,17 @@ def compiled():
     return found
 
 
-def test_after_the_warm_up_nothing_is_left_to_compile():
+def test_after_the_warm_up_nothing_is_left_to_compile(tiny_models):
     compile_kernels()
     before = compiled()
     assert len(before) > 10 and all(before[m, n] for m, n in before if not n.startswith("_"))
     for packet in profile.load("reference").phy.packets:
         code = LdpcCode(packet.payload_bits, packet.code_bits, packet.bits_per_symbol)
         code.decode(1.0 - 2.0 * code.encode(np.zeros((2, code.k), np.uint8)[0]))
+    for name in ("reference", "packet20", "chained"):
+        link = Link(profile.load(name), tiny_models)
+        frames = encode(link, np.zeros(9600, np.float32))
+        decode(link, frames, 9600)
     for name in CHANNELS:
         snr = None if name == "none" else 3.0
         make_channel(name, rate=2e6, snr_db=snr, oversampling=2, cfo_hz=99.0, clock_ppm=-7.0, linewidth_hz=2.0).process(

@@ -7,10 +7,11 @@ import safetensors.torch
 import torch
 from soundspring.coding import pmf
 from soundspring.coding.superframe import Plan, SuperframeDecoder, SuperframeEncoder
+from soundspring.lm import network
 from soundspring.lm.conceal import FADE, FLOOR, HOLD, Concealer
 from soundspring.lm.load import load
 from soundspring.lm.model import MaskedLm
-from soundspring.lm.product import product
+from soundspring.lm.product import linear, product
 from soundspring.lm.source import PmfSource
 
 LAYERS = 12
@@ -54,41 +55,70 @@ def test_coder_and_concealer_load_one_file_and_share_the_network(tiny_models, mo
     concealer, coder = link.concealer(), link.entropy_encoder()
     assert opened.count(str(tiny_models.lm_folder / "weights.safetensors")) == 1
     assert concealer.model is tiny_models.lm.model and link.entropy_decoder().source is coder.source
-    ours, theirs = concealer.model.state_dict(), coder.source.model.state_dict()
-    assert ours.keys() == theirs.keys() and {"blocks.0.attention.qkv.weight", "inputs.weight"} <= ours.keys()
-    for name, value in ours.items():  # the coder computes in float64, with the same numbers
-        assert torch.equal(theirs[name].double(), value.double()), name
+    ours, theirs = concealer.model.blocks, coder.source.network.blocks
+    for mine, other in zip(ours, theirs, strict=True):  # the coder has the same numbers in 16 bits
+        for layer, copy in [(mine.attention.qkv, other.qkv), (mine.attention.out, other.out), (mine.down, other.down)]:
+            weights = layer.weight.T.numpy()
+            assert (np.abs(copy.dense - weights) <= np.abs(weights).max(0) * 2.0**-14).all()
+            assert np.array_equal(copy.bias, layer.bias.numpy())
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 130), (5, 64, 300), (2, 6, 128)])
-def test_products_are_exact_and_in_order(shape, dtype):
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 130), (5, 64, 300), (2, 6, 128), (14, 33, 65)])
+def test_products_are_exact_and_in_order(shape):
+    """numpy rounds each product and each sum by itself, so this also shows that the compiler fuses none of them."""
     rng = np.random.default_rng(0)
     n, inner, m = shape
-    x, w = rng.standard_normal((n, inner)), rng.standard_normal((inner, m)).astype(dtype)
-    got = product(x, w)
+    x, layer = rng.standard_normal((n, inner)), linear(rng.standard_normal((inner, m)), rng.standard_normal(m))
+    got, dense = product(x, layer), layer.dense / layer.scale
     sums = np.zeros((n, m))
     for k in range(inner):
-        sums += x[:, k, None] * w[k].astype(float)
-    assert np.array_equal(got, sums)
-    assert np.array_equal(got[:1], product(x[:1], w)), "a row does not depend on its neighbours"
+        sums += x[:, k, None] * dense[k]
+    assert np.array_equal(got, sums * layer.scale + layer.bias)
+    for i in range(n):
+        assert np.array_equal(got[i : i + 1], product(x[i : i + 1], layer)), "a row does not depend on its neighbours"
 
 
-def test_both_jobs_call_the_same_trunk(tiny_models, monkeypatch):
-    calls = []
-    original = MaskedLm.body
+def test_weights_are_rounded_to_16_bits_of_the_largest_in_their_column():
+    w = np.random.default_rng(1).standard_normal((50, 70)) * np.logspace(-6, 6, 70)
+    w[:, 3], w[7, 4] = 0.0, -(2.0**20)
+    layer = linear(w)
+    assert (np.abs(layer.dense[:50] - w) <= np.abs(w).max(0) * 2.0**-15).all() and not layer.dense[50:].any()
+    assert np.array_equal(np.frexp(layer.scale)[0], np.full(70, 0.5)), "powers of two: scaling is exact"
 
-    def watched(self, *args):
-        calls.append(self.start.dtype)
-        return original(self, *args)
 
-    monkeypatch.setattr(MaskedLm, "body", watched)
-    tokens = some_tokens(5)
-    encoded(tiny_models.source, tokens, plan())
-    assert set(calls) == {torch.float64}
-    gone = np.zeros(tokens.shape, bool)
-    Concealer(tiny_models.lm.model, tiny_models.lm.codebooks, LAYERS).push(tokens, gone)
-    assert calls[-1] == torch.float32
+def interpreted(kernel, *args):
+    """What a compiled function gives when Python walks through it, operation by operation."""
+    return kernel.py_func(*args)
+
+
+def test_the_compiler_keeps_the_order_of_every_operation():
+    rng = np.random.default_rng(2)
+    x, qkv, w, b = rng.standard_normal((3, 16)) * 5, rng.standard_normal((7, 48)), *rng.standard_normal((2, 16))
+    cases = [(network.layer_norm, x, w, b, 1e-5), (network.attention, qkv, rng.standard_normal((2, 9)))]
+    for kernel, *args in cases:
+        assert np.array_equal(kernel(*args), interpreted(kernel, *args))
+    assert np.array_equal(network.gelu(x.copy()), interpreted(network.gelu, x.copy()))
+    for value in (0.0, -1e-300, -0.3, -7.0, -64.0, -1e9):
+        assert network._exp(value) == interpreted(network._exp, value)
+
+
+def test_the_coders_functions_are_the_usual_ones():
+    x = np.linspace(-40, 40, 1001)
+    assert np.abs([network._exp(v) for v in x[x <= 0]] / np.exp(x[x <= 0]) - 1).max() < 1e-8
+    gelu = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
+    assert np.abs(network.gelu(x[None].copy())[0] - gelu).max() < 1e-6
+
+
+def test_coder_and_concealer_have_the_same_trunk(tiny_models):
+    """The network of the model in float64, with weights rounded as the coder rounds them, is the coder's."""
+    twin, coder = tiny_models.lm.model.exact(), tiny_models.source.network
+    for layer in twin.modules():
+        if isinstance(layer, torch.nn.Linear):
+            inner = layer.in_features
+            layer.weight.data = torch.from_numpy(linear(layer.weight.T.numpy()).dense[:inner].T.copy())
+    x = np.random.default_rng(3).standard_normal((70, 32))  # longer than the span of the distances
+    for ours, theirs in ((coder.body, lambda x: twin.body(x[None])[0]), (coder.neck, twin.neck)):
+        assert np.abs(ours(x) - theirs(torch.from_numpy(x)).numpy()).max() < 1e-5
 
 
 def test_a_model_of_another_codec_is_refused(tiny_models_dir, tmp_path):
@@ -116,10 +146,10 @@ def test_heads_and_the_coders_logits_agree(tiny_models):
     for known in (np.ones(tokens.shape, bool), rng.random(tokens.shape) < 0.6, np.zeros(tokens.shape, bool)):
         visible = rng.random(tokens.shape) < 0.5
         state = source.begin(np.where(visible, tokens, 0), visible)
-        at_once = model.heads(state, own, torch.from_numpy(known), slice(0, LAYERS))
+        at_once = model.heads(torch.from_numpy(state), own, torch.from_numpy(known), slice(0, LAYERS))
         for layer in range(LAYERS):
             single = source.logits(state, np.arange(10), layer, np.where(known, tokens, 0), known)
-            assert np.abs(single - at_once[:, layer].numpy()).max() < 1e-9
+            assert np.abs(single - at_once[:, layer].numpy()).max() < 2e-3, "but for the 16 bits of the weights"
 
 
 def test_what_is_not_visible_does_not_matter(tiny_models):
@@ -127,7 +157,7 @@ def test_what_is_not_visible_does_not_matter(tiny_models):
     visible = np.random.default_rng(2).random(tokens.shape) < 0.5
     hidden_differently = np.where(visible, tokens, other)
     a, b = source.begin(tokens, visible), source.begin(hidden_differently, visible)
-    assert torch.equal(a, b)
+    assert np.array_equal(a, b)
     for layer in (0, 5, 11):
         x, y = (source.logits(a, np.arange(10), layer, t, visible) for t in (tokens, hidden_differently))
         assert np.array_equal(x, y)
@@ -139,7 +169,7 @@ def test_what_is_visible_does_matter(tiny_models):
     changed = tokens.copy()
     changed[3, 7] = (changed[3, 7] + 1) % 1024
     a, b = source.begin(tokens, visible), source.begin(changed, visible)
-    assert not torch.equal(a[0], b[0]), "attention reaches other frames"
+    assert not np.array_equal(a[0], b[0]), "attention reaches other frames"
     x, y = (source.logits(a, np.array([3]), 8, t, visible) for t in (tokens, changed))
     assert not np.array_equal(x, y), "a head sees the lower layers of its frame"
     x, y = (source.logits(a, np.array([3]), 7, t, visible) for t in (tokens, changed))
@@ -195,19 +225,21 @@ def test_pmfs_do_not_depend_on_mkldnn(tiny_models):
 
 
 class OtherMachine(PmfSource):
-    """The same weights where every activation is off by a relative `error`, far more than float64 ever is."""
+    """The same weights; what comes out of each part is off by a relative `error`, far more than float64 ever is."""
 
     def __init__(self, model, error, seed=1):
         super().__init__(model)
-        generator = torch.Generator().manual_seed(seed)
+        self.error, self.rng = error, np.random.default_rng(seed)
+        for name in ("body", "neck"):
+            setattr(self.network, name, self.disturbed(getattr(self.network, name)))
+        self.logits = self.disturbed(self.logits)
 
-        def disturb(module, inputs, output):
-            noise = torch.rand(output.shape, generator=generator, dtype=output.dtype) * 2 - 1
-            return output * (1 + error * noise)
+    def disturbed(self, function):
+        def result(*args):
+            exact = function(*args)
+            return exact * (1 + self.error * self.rng.uniform(-1, 1, exact.shape))
 
-        for module in self.model.modules():
-            if not list(module.children()):
-                module.register_forward_hook(disturb)
+        return result
 
 
 @pytest.mark.parametrize("policy", ["independent", "layered", "chained"])
@@ -217,7 +249,7 @@ def test_disturbed_arithmetic_decodes_bit_exactly(tiny_models, policy, error):
     payloads = encoded(tiny_models.source, tokens, the_plan, tiny_models.static)
     other = OtherMachine(tiny_models.lm.model, error)
     visible = np.ones((5, LAYERS), bool)
-    assert not torch.equal(other.begin(tokens[:5], visible), tiny_models.source.begin(tokens[:5], visible))
+    assert not np.array_equal(other.begin(tokens[:5], visible), tiny_models.source.begin(tokens[:5], visible))
     got = decoded(other, payloads, the_plan, tiny_models.static)
     assert all(d.status == ("ok", "ok") and d.received.all() for d in got)
     assert np.array_equal(np.concatenate([d.tokens for d in got]), tokens)

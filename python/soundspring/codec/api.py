@@ -27,6 +27,7 @@ class Encoder:
         if beam not in range(1, codec.config.entries + 1):
             raise ValueError(f"beam: expected a whole number from 1 to {codec.config.entries}, got {beam}")
         self.codec, self.layers, self.beam = codec, layers, beam
+        self.offsets = [codec.quantizer.offset(k) for k in range(layers)]
         self.reset()
 
     def reset(self) -> None:
@@ -56,7 +57,8 @@ class Encoder:
         """latents float32 [n, latent] -> int16 [n, layers]."""
         if not len(latent):
             return np.zeros((0, self.layers), np.int16)
-        return self.codec.quantizer.encode(torch.from_numpy(latent), self.layers, self.beam).numpy().astype(np.int16)
+        tokens = self.codec.quantizer.encode(torch.from_numpy(latent), self.layers, self.beam, self.offsets)
+        return tokens.numpy().astype(np.int16)
 
 
 class Decoder:

@@ -6,6 +6,7 @@ moving averages; entries that fall out of use restart from the batch.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -21,18 +22,32 @@ class ResidualQuantizer(nn.Module):
         # Added to the score of an entry in the search, never to its vector: what a likely entry saves in bits.
         self.register_buffer("bonus", torch.zeros(layers, entries))
 
-    def nearest(self, residual: torch.Tensor, layer: int) -> torch.Tensor:
-        """Index of the best entry for each row of residual [N, dim] -> int64 [N]: the nearest, but for the bonus."""
-        book = self.codebooks[layer]
-        return (residual @ book.T - 0.5 * (book * book).sum(1) + self.bonus[layer]).argmax(1)
+    def nearest(self, residual: torch.Tensor, layer: int, offset: torch.Tensor | None = None) -> torch.Tensor:
+        """Index of the best entry for each row of residual [N, dim] -> int64 [N]: the nearest, but for the bonus.
 
-    def encode(self, latent: torch.Tensor, layers: int | None = None, beam: int = 1) -> torch.Tensor:
+        offset: `offset(layer)`, where it is at hand.
+        """
+        offset = self.offset(layer) if offset is None else offset
+        return torch.addmm(offset, residual, self.codebooks[layer].T).argmax(1)
+
+    def offset(self, layer: int) -> torch.Tensor:
+        """What the search adds to the inner product with each entry of a layer, [entries]."""
+        return self.bonus[layer] - 0.5 * self.codebooks[layer].pow(2).sum(1)
+
+    def encode(
+        self,
+        latent: torch.Tensor,
+        layers: int | None = None,
+        beam: int = 1,
+        offsets: Sequence[torch.Tensor] | None = None,
+    ) -> torch.Tensor:
         """latent [N, dim] -> tokens int64 [N, layers].
 
         With beam > 1 the best `beam` partial codes survive each layer; the final cost is at most the greedy one.
+        offsets: `offset` of each layer; who encodes few frames at a time from fixed codebooks keeps them.
         """
         layers = layers or self.layers
-        greedy = self._greedy(latent, layers)
+        greedy = self._greedy(latent, layers, offsets)
         if beam == 1:
             return greedy
         # A beam may lose the greedy path on its way and end worse, so that one stays in the race.
@@ -58,10 +73,10 @@ class ResidualQuantizer(nn.Module):
         left = float(error[-1] / error[0]) ** (1 / max(self.layers - 1, 1))
         return (1 - left) / math.log2(self.entries)
 
-    def _greedy(self, latent: torch.Tensor, layers: int) -> torch.Tensor:
+    def _greedy(self, latent: torch.Tensor, layers: int, offsets: Sequence[torch.Tensor] | None) -> torch.Tensor:
         residual, tokens = latent, []
         for k in range(layers):
-            tokens.append(self.nearest(residual, k))
+            tokens.append(self.nearest(residual, k, offsets and offsets[k]))
             residual = residual - self.codebooks[k][tokens[-1]]
         return torch.stack(tokens, 1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numba
 import numpy as np
 
 STEP = 0.25  # grid of the logits in nats; costs step^2 / 24 nats = 0.0038 bit a token
@@ -70,6 +71,41 @@ def near_boundary(logits: np.ndarray, guard: float = GUARD, step: float = STEP) 
     matters = scaled > top - (len(_exp_table(step)) + 2)
     distance = np.abs(scaled - np.rint(scaled), out=np.ones_like(scaled), where=matters)
     return bool((distance <= guard / step).any())
+
+
+def cumulative(logits: np.ndarray, guard: float = GUARD) -> tuple[np.ndarray, bool]:
+    """Logits [n, N] to what a range coder needs: int64 [n, N + 1] = 0, f0, f0 + f1, ..., total; and `near_boundary`.
+
+    The frequencies are those of `frequencies(quantise_logits(logits))`, made in one go. Raises ValueError likewise.
+    """
+    logits = np.ascontiguousarray(logits, np.float64)
+    out = np.zeros((logits.shape[0], logits.shape[1] + 1), np.int64)
+    near = _cumulate(logits, STEP, guard / STEP, _exp_table(STEP), out)
+    if not out[:, -1].all():
+        raise ValueError("logits: must be finite (or -inf beside a finite entry); got NaN or inf")
+    return out, near
+
+
+@numba.njit(cache=True, nogil=True)
+def _cumulate(logits, step, guard, table, out):
+    """Fill `out` row by row, but for rows that hold NaN or whose largest logit is not finite; see `cumulative`."""
+    near, last = False, len(table) - 1
+    grid = np.empty(logits.shape[1])
+    for i in range(logits.shape[0]):
+        top, odd = -np.inf, False
+        for j in range(grid.size):
+            grid[j] = logits[i, j] / step + 0.5
+            odd |= np.isnan(grid[j])
+            top = max(top, grid[j])
+        if odd or not np.isfinite(top):
+            continue
+        highest, total = np.floor(top), 0
+        for j in range(grid.size):
+            if grid[j] > top - (last + 3):
+                near |= abs(grid[j] - np.rint(grid[j])) <= guard
+            total += table[int(min(highest - np.floor(grid[j]), float(last)))]
+            out[i, j + 1] = total
+    return near
 
 
 def code_length(freqs: np.ndarray, symbols: np.ndarray) -> float:

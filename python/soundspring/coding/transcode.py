@@ -174,19 +174,25 @@ def _form_cumulative(group: Group) -> np.ndarray:
     return _cumulative(weights)
 
 
-def _frequencies(logits: np.ndarray) -> np.ndarray:
-    """Logits [n, N] to integer frequencies [n, N]."""
-    try:
-        return pmf.frequencies(pmf.quantise_logits(logits))
-    except ValueError as error:
-        raise _BadLogits from error
+@dataclass
+class _Pmfs:
+    """cumulative int64 [f, N + 1] of one layer in the frames of a step; near: see pmf.near_boundary; chosen: the
+    tokens int [f] to code, once they are."""
+
+    cumulative: np.ndarray
+    near: bool
+    chosen: np.ndarray | None = None
+
+    def code_length(self, symbols: np.ndarray) -> float:
+        """Ideal bits of `symbols` [f], summed."""
+        rows, symbols = np.arange(len(symbols)), symbols.astype(np.int64)
+        chosen = self.cumulative[rows, symbols + 1] - self.cumulative[rows, symbols]
+        return float(np.sum(np.log2(self.cumulative[:, -1]) - np.log2(chosen)))
 
 
 def _cumulative(freqs: np.ndarray) -> np.ndarray:
-    """Frequencies [..., N] to 0, f0, f0 + f1, ..., total [..., N + 1]."""
-    out = np.zeros((*freqs.shape[:-1], freqs.shape[-1] + 1), np.int64)
-    np.cumsum(freqs, axis=-1, out=out[..., 1:])
-    return out
+    """Frequencies [N] to 0, f0, f0 + f1, ..., total [N + 1]."""
+    return np.concatenate([[0], np.cumsum(freqs)])
 
 
 def _put(coder: Encoder, cumulative: np.ndarray, symbol: int) -> int:
@@ -225,6 +231,7 @@ class _Job:
         self.choose = choose or (lambda freqs, frames, layer, lower: self.truth[frames, layer])
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
         self._first_state: Any = None
+        self._first_pmfs: dict[tuple[int, tuple[int, ...], bytes], _Pmfs] = {}  # by layer, frames, lower tokens
 
     def _begin(self, tokens: np.ndarray, visible: np.ndarray, first: bool) -> Any:
         """Trunk pass; the first one sees the same in every attempt, so it is done once."""
@@ -234,20 +241,38 @@ class _Job:
             self._first_state = self.source.begin(tokens, visible)
         return self._first_state
 
-    def _walk(self, n: int, code: Callable[[np.ndarray, np.ndarray, int, np.ndarray], np.ndarray]) -> np.ndarray:
+    def _pmfs(self, state: Any, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray) -> _Pmfs:
+        """PMFs of `layer`; those of the first trunk pass are often the same in another attempt."""
+        key = layer, tuple(frames), tokens[frames + self.offset, :layer].tobytes()
+        if state is self._first_state and key in self._first_pmfs:
+            return self._first_pmfs[key]
+        try:
+            found = _Pmfs(*pmf.cumulative(self.source.logits(state, frames + self.offset, layer, tokens, known)))
+        except ValueError as error:
+            raise _BadLogits from error
+        if state is self._first_state:
+            self._first_pmfs[key] = found
+        return found
+
+    def _chosen(self, pmfs: _Pmfs, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+        """The tokens to code under `pmfs`."""
+        if pmfs.chosen is None:
+            pmfs.chosen = self.choose(np.diff(pmfs.cumulative, axis=1), frames, layer, lower)
+        return pmfs.chosen
+
+    def _walk(self, n: int, code: Callable[[_Pmfs, np.ndarray, int, np.ndarray], np.ndarray]) -> np.ndarray:
         """The order of everything: step by step, layer by layer, frame by frame. Returns the tokens int16 [frames, n].
 
-        code(logits [f, N], frames [f] of the superframe, layer, lower int16 [f, layer - start]) gives the tokens [f],
-        read or written; `lower` are the tokens of the layers below within the group.
+        code(PMFs, frames [f] of the superframe, layer, lower int16 [f, layer - start]) gives the tokens [f], read or
+        written; `lower` are the tokens of the layers below within the group.
         """
         work, seen, start = self.known_tokens.copy(), self.visible.copy(), self.group.layers[0]
         for number, step in enumerate(self.group.schedule if n else ()):
             frames = np.array(step)
             state = self._begin(work.copy(), seen.copy(), number == 0)
             for layer in range(start, start + n):
-                logits = self.source.logits(state, frames + self.offset, layer, work, seen)
-                lower = work[frames + self.offset, start:layer]
-                work[frames + self.offset, layer] = code(logits, frames, layer, lower)
+                lower, pmfs = work[frames + self.offset, start:layer], self._pmfs(state, frames, layer, work, seen)
+                work[frames + self.offset, layer] = code(pmfs, frames, layer, lower)
                 seen[frames + self.offset, layer] = True
         return work[self.span, start:start + n]
 
@@ -267,8 +292,8 @@ class _Job:
         if fallback:
             return self._static_walk(n, lambda cumulative, _: coder.decode(cumulative))
 
-        def read(logits: np.ndarray, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
-            return np.array([coder.decode(row) for row in _cumulative(_frequencies(logits))])
+        def read(pmfs: _Pmfs, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+            return np.array([coder.decode(row) for row in pmfs.cumulative])
         return self._walk(n, read)
 
     def encode(self, n: int, room: int | None) -> tuple[Encoder, np.ndarray, bool, float] | None:
@@ -276,14 +301,13 @@ class _Job:
         coder, model_bits = Encoder(), 0.0
         _put(coder, _form_cumulative(self.group), self._form(n, False))
 
-        def write(logits: np.ndarray, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+        def write(pmfs: _Pmfs, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
             nonlocal model_bits
-            if pmf.near_boundary(logits):
+            if pmfs.near:
                 raise _BadLogits
-            freqs = _frequencies(logits)
-            chosen = self.choose(freqs, frames, layer, lower)
-            model_bits += pmf.code_length(freqs, chosen)
-            for row, token in zip(_cumulative(freqs), chosen, strict=True):
+            chosen = self._chosen(pmfs, frames, layer, lower)
+            model_bits += pmfs.code_length(chosen)
+            for row, token in zip(pmfs.cumulative, chosen, strict=True):
                 _put(coder, row, int(token))
             if room is not None and coder.bits_if_finished() > room:  # more symbols never make it shorter
                 raise _Full
@@ -310,6 +334,10 @@ class _Job:
 
     def fill(self, room: int) -> tuple[Encoder, np.ndarray, bool, float]:
         """The most layers that fit into `room` bits: a guess from one trunk pass, corrected by coding."""
+        if room >= TOKEN_BITS * self.truth[:, slice(*self.group.layers)].size + _form_bits(self.group):
+            best = self.encode(self.group.size, room)  # all of them would fit without a model
+            if best is not None:
+                return best
         try:
             costs = self._layer_costs(room)
         except _BadLogits:
@@ -339,10 +367,9 @@ class _Job:
         work, known, costs = self.known_tokens.copy(), self.visible.copy(), []
         frames = np.arange(self.group.frames)
         for layer in range(*self.group.layers):
-            logits = self.source.logits(state, frames + self.offset, layer, work, known)
-            freqs = _frequencies(logits)
-            chosen = self.choose(freqs, frames, layer, work[self.span, self.group.layers[0] : layer])
-            costs.append(pmf.code_length(freqs, chosen))
+            pmfs = self._pmfs(state, frames, layer, work, known)
+            chosen = self._chosen(pmfs, frames, layer, work[self.span, self.group.layers[0] : layer])
+            costs.append(pmfs.code_length(chosen))
             if sum(costs) > room:
                 break
             work[self.span, layer], known[self.span, layer] = chosen, True

@@ -59,6 +59,8 @@ class Concealer:
         self.first = torch.tensor([start for start, stop in pairwise([0, *groups]) for _ in range(start, stop)])
         self.model, self.books, self.layers = model, codebooks, layers
         self.context, self.lookahead = context, lookahead
+        with torch.inference_mode():
+            self.outputs = model.outputs(slice(0, layers))
         self.reset()
 
     def reset(self) -> None:
@@ -108,7 +110,7 @@ class Concealer:
         depth = ((got | lost) * torch.arange(1, self.layers + 1)).amax(1)
         missing = ~got & (torch.arange(self.layers) < depth[:, None])
         if missing.any():
-            vectors = vectors + self._expected(tokens, received, own) * missing[..., None]
+            self._add_expected(vectors, tokens, received, own, missing)
         alive = got.any(1).numpy()
         latent = self._blend(vectors.sum(1).numpy(), alive)
         worth = torch.where(got.any(1), got.sum(1), depth)
@@ -124,11 +126,16 @@ class Concealer:
                 out[i] = BLEND * self.last + (1 - BLEND) * latent[i]
         return out
 
-    def _expected(self, tokens: torch.Tensor, received: torch.Tensor, own: slice) -> torch.Tensor:
-        """E[vector | what arrived] for every layer of the own frames, [S, layers, latent]."""
+    def _add_expected(
+        self, vectors: torch.Tensor, tokens: torch.Tensor, received: torch.Tensor, own: slice, missing: torch.Tensor
+    ) -> None:
+        """vectors [S, layers, latent] += E[vector | what arrived] for the missing tokens of the own frames."""
+        which = slice(int(missing.any(0).int().argmax()), self.layers)
         h = self.model.trunk(tokens[None], received[None])[0, own]
-        logits = self.model.heads(h, tokens[own], received[own], slice(0, self.layers))
-        return torch.bmm(logits.softmax(-1).transpose(0, 1), self.books[: self.layers]).transpose(0, 1)
+        z = self.model.head_states(h, tokens[own], received[own], which)
+        logits = torch.baddbmm(self.model.bias[which, None], z, self.outputs[which])
+        expected = torch.bmm(logits.softmax(-1), self.books[which]).transpose(0, 1)
+        vectors[:, which] += expected * missing[:, which, None]
 
     def _gains(self, alive: np.ndarray) -> np.ndarray:
         out = [self.level]

@@ -145,12 +145,24 @@ class MaskedLm(nn.Module):
         """The small network that all heads share, [..., dim] -> [..., dim]."""
         return z + self.head_down(F.gelu(self.head_up(self.head_norm(z))))
 
+    def outputs(self, layers: slice) -> torch.Tensor:
+        """The product of each head's two last matrices, [len(layers), dim, entries]."""
+        entries = torch.cat([self.features[layers], self.learned[layers]], -1)
+        return torch.bmm(self.project[layers], entries.transpose(1, 2))
+
     def heads(self, h: torch.Tensor, tokens: torch.Tensor, known: torch.Tensor, layers: slice) -> torch.Tensor:
         """Logits [N, len(layers), entries] of several layers at once.
 
         h [N, dim]; tokens int64 [N, K] and known bool [N, K] are the frame's own tokens: layer k conditions on
         the known ones below k.
         """
+        layers = slice(*layers.indices(tokens.shape[-1]))
+        entries = torch.cat([self.features[layers], self.learned[layers]], -1)
+        z = torch.bmm(self.head_states(h, tokens, known, layers), self.project[layers])
+        return (torch.bmm(z, entries.transpose(1, 2)) + self.bias[layers, None]).transpose(0, 1)
+
+    def head_states(self, h: torch.Tensor, tokens: torch.Tensor, known: torch.Tensor, layers: slice) -> torch.Tensor:
+        """What `heads` multiplies with `outputs`, [len(layers), N, dim]; same arguments."""
         k = tokens.shape[-1]
         mask = known.to(h.dtype)
         vectors = self.vector(tokens * known) * mask[..., None]
@@ -162,10 +174,7 @@ class MaskedLm(nn.Module):
         traits = torch.einsum("nke,ked->nkd", self.traits(tokens * known) * mask[..., None], self.traits_depth[:k])
         below = traits + mask[..., None] * self.depth_seen[:k]
         below = below.cumsum(1) - below + self.layer[:k]
-        z = self.hidden(h[:, None], lower[:, layers], below[:, layers])
-        entries = torch.cat([self.features[:k][layers], self.learned[:k][layers]], -1)
-        z = torch.bmm(z.transpose(0, 1), self.project[:k][layers])
-        return (torch.bmm(z, entries.transpose(1, 2)) + self.bias[:k][layers, None]).transpose(0, 1)
+        return self.hidden(h[:, None], lower[:, layers], below[:, layers]).transpose(0, 1)
 
     def exact(self) -> "MaskedLm":
         """The same network in float64, for the coder."""
