@@ -68,7 +68,8 @@ def parameters(folder: Path, kind: str) -> int:
 def head(title: str, folder: Path, config: dict, text: str, about: str) -> str:
     count, digest = parameters(folder, config["kind"]), config["sha256"]["weights.safetensors"]
     return (
-        f"# {title}\n\n{f'**{about}**{chr(10) * 2}' if about else ''}{text}\n\n- {count / 1e6:.2f} million parameters, stored as float16, "
+        f"# {title}\n\n{about and f'> {about}' + chr(10) * 2}{text}\n\n"
+        f"- {count / 1e6:.2f} million parameters, stored as float16, "
         f"{(folder / 'weights.safetensors').stat().st_size / 1e6:.1f} MB\n- SHA-256 `{digest}`\n"
         f"- sizes: {', '.join(f'{k} {v}' for k, v in config['sizes'].items())}\n"
     )
@@ -129,7 +130,7 @@ def curve(runs: Path | None, kind: str, columns: dict[str, tuple[str, str]]) -> 
     rows = [rows[i] for i in sorted({round(k * (len(rows) - 1) / (CURVE_ROWS - 1)) for k in range(CURVE_ROWS)})]
     cells = [[r["curves"].get(group, {}).get(name) for group, name in columns.values()] for r in rows]
     lines = [
-        [f"{r['minutes']:.1f}", r["step"], *("-" if v is None else f"{v:.2f}" for v in line)]
+        [clock(r["minutes"]), r["step"], *("-" if v is None else f"{v:.2f}" for v in line)]
         for r, line in zip(rows, cells, strict=True)
     ]
     what = {"codec": "The codec", "lm": "The language model", "decoder": "Then its decoder alone"}[kind]
@@ -316,14 +317,13 @@ def lm_card(config: dict, figures: dict, args) -> str:
         "The masked language model over the codec's tokens. One network for two jobs: the integer PMFs of the "
         f"range coder, and the concealment of what was lost. Made for the codec `{config['codec_sha256'][:16]}`."
     )
+    masks = "with the masks of coding and of packet loss"
     return "".join(
         (
             head("Language model", args.models / "lm", config, text, args.about),
             "\n## Data\n\nThe codec's tokens of the speech on which the codec itself was trained; see "
             "[its card](../codec/CARD.md) for packages, licences and voices held out.\n",
-            training(
-                config, "Cross entropy on masked tokens, with the masks of coding and of packet loss.", lm_curve(args.runs)
-            ),
+            training(config, f"Cross entropy on masked tokens, {masks}.", lm_curve(args.runs)),
             saving(figures.get("saving")),
             loss(figures.get("loss")),
             speed(figures.get("speed")),

@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
         export_lm(saved, folder, args.models / "codec", tokens, training(saved, args))
     size = (folder / "weights.safetensors").stat().st_size
-    print(f"{folder}: {size / 1e6:.1f} MB after {saved['step']} steps, {saved['seconds'] / 60:.0f} minutes")
+    print(f"{folder}: {size / 1e6:.1f} MB after {saved['step']} steps, {saved['seconds'] / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

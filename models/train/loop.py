@@ -21,8 +21,6 @@ class Training:
     `seconds` is the time that the first process has trained, over all runs and without evaluations.
     """
 
-    warm_up = 200  # steps until the learning rate has risen
-
     def __init__(self, args: argparse.Namespace):
         self.args = args
         args.run.mkdir(parents=True, exist_ok=True)
@@ -104,7 +102,7 @@ class Training:
             elif self.seconds - saved > SAVE_SECONDS:
                 self.save()
                 saved = self.seconds
-        if not self.together.rank:
+        if not self.together.rank and self.seconds > evaluated:
             self.report(mean)
 
     def tick(self) -> None:
@@ -133,10 +131,10 @@ class Training:
     def rate(self, end: float) -> float:
         """The learning rate now: a cosine over the whole budget, so that a run ends annealed."""
         cosine = 0.5 * (1 + math.cos(math.pi * min(self.seconds / end, 1.0)))
-        return self.args.lr * min(1.0, (self.step + 1) / self.warm_up) * (0.02 + 0.98 * cosine)
+        return self.args.lr * min(1.0, (self.step + 1) / self.args.rise_steps) * (0.02 + 0.98 * cosine)
 
 
-def options(doc: str, lr: float) -> argparse.ArgumentParser:
+def options(doc: str, lr: float, rise: int) -> argparse.ArgumentParser:
     """The options of every training script."""
     ap = argparse.ArgumentParser(description=doc.splitlines()[0])
     ap.add_argument("--run", type=Path, required=True, help="folder of checkpoint and progress")
@@ -144,6 +142,7 @@ def options(doc: str, lr: float) -> argparse.ArgumentParser:
     ap.add_argument("--total-minutes", type=float, default=0, help="length of the learning-rate schedule over all runs")
     ap.add_argument("--eval-minutes", type=float, default=8)
     ap.add_argument("--lr", type=float, default=lr)
+    ap.add_argument("--rise-steps", type=int, default=rise, help="until the learning rate is whole")
     ap.add_argument("--sync", type=int, default=20, help="steps between the meetings of several processes")
     ap.add_argument("--device", default="cpu", help="cpu, or cuda: under torchrun each process takes its own GPU")
     ap.add_argument("--threads", type=int, default=1)

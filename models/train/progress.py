@@ -33,7 +33,7 @@ class Progress:
         self.run, self.rows = run, [row for row in read_history(run) if row["step"] <= step]
 
     def add(self, step: int, minutes: float, curves: dict[str, dict[str, float | None]], tracks: list[Track]) -> None:
-        """A row more, and a new page. tracks: for each voice the original and what became of it, equally many."""
+        """A row more, and a new page. tracks: sounds to listen to."""
         tidy = {group: {k: v if v is None else round(v, 4) for k, v in values.items()}
                 for group, values in curves.items()}
         self.rows = [row for row in self.rows if row["step"] != step]
@@ -51,23 +51,18 @@ class Progress:
                  if group != "training loss"]
         title = f"{self.run.name}: step {last['step']}, {last['minutes']:.1f} minutes of training"
         write_report(folder, LinkReport(title, "", highlights=shown, tracks=tracks, pictures=pictures))
-        (folder / "curves.png").write_bytes(beside([p.png for p in pictures], 2))
+        (folder / "curves.png").write_bytes(grid([p.png for p in pictures], [p.title for p in pictures], 2))
         for track in tracks:
             name = re.sub(r"[^A-Za-z0-9]+", "-", track.label).strip("-")
             write(folder / f"{name}.wav", track.samples, track.rate)
         if tracks:
             pngs = spectrograms([(t.samples, t.rate) for t in tracks])
-            voices = len({t.label.split(":")[0] for t in tracks})
-            (folder / "spectrograms.png").write_bytes(beside(pngs, len(pngs) // voices))
+            (folder / "spectrograms.png").write_bytes(grid(pngs, [t.label for t in tracks], min(len(tracks), 3)))
 
 
 def curve(rows: list[dict], group: str) -> bytes:
     """PNG of one group of curves over the minutes of training."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.2), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = sheet(5, 3.2)
     axes = figure.add_subplot(xlabel="minutes", ylabel=group)
     for name, colour in zip(rows[-1]["curves"][group], COLOURS * 4, strict=False):
         points = [(r["minutes"], r["curves"].get(group, {}).get(name)) for r in rows]
@@ -77,20 +72,35 @@ def curve(rows: list[dict], group: str) -> bytes:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False)
+    return png_of(figure)
+
+
+def grid(pngs: list[bytes], titles: list[str], columns: int) -> bytes:
+    """Pictures in rows of so many, each under its title, as one PNG."""
+    from matplotlib.image import imread
+
+    images = [imread(io.BytesIO(png)) for png in pngs]
+    rows, (high, wide) = -(-len(images) // columns), images[0].shape[:2]
+    figure = sheet(4 * columns, (4 * high / wide + 0.3) * rows)
+    for i, (image, title) in enumerate(zip(images, titles, strict=True)):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.imshow(image)
+        axes.set_title(title, fontsize=10)
+        axes.axis("off")
+    return png_of(figure)
+
+
+def sheet(width: float, height: float):
+    """A figure of so many inches; made without pyplot, which would keep it and choose a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png_of(figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, metadata={"Software": None})
-    return file.getvalue()
-
-
-def beside(pngs: list[bytes], columns: int) -> bytes:
-    """Pictures in rows of so many, as one PNG."""
-    from PIL import Image
-
-    images = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
-    wide, high = (max(side) for side in zip(*(i.size for i in images), strict=True))
-    whole = Image.new("RGB", (wide * columns, high * -(-len(images) // columns)), "white")
-    for i, image in enumerate(images):
-        whole.paste(image, (i % columns * wide, i // columns * high))
-    file = io.BytesIO()
-    whole.save(file, format="PNG", optimize=True)
     return file.getvalue()

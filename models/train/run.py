@@ -149,7 +149,7 @@ def accelerators() -> int:
 def main(argv: list[str] | None = None) -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--work", type=Path, required=True, help="folder for corpus, tokens, checkpoints and figures")
-    ap.add_argument("--models", type=Path, help="where to put them; default: models/ with the recipe full, else DIR/models")
+    ap.add_argument("--models", type=Path, help="where to put them; default: models/ for full, else DIR/models")
     ap.add_argument("--recipe", default="full", help="full, tiny, or a .yaml file like those in recipes/")
     ap.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where torch finds a GPU")
     ap.add_argument("--processes", type=int, help="that train together; default: one a GPU, or one")

@@ -18,11 +18,12 @@ from data import Corpus, level
 
 
 @torch.inference_mode()
-def encode_voice(codec, corpus, clips, rng, beam):
-    """All clips of a voice, one after the other, through the encoder with its state carried on."""
+def encode_voice(codec, corpus, clips, rng, beam, passes=1):
+    """All clips of a voice, one after the other, through the encoder with its state carried on; so many times."""
     hop, state, out = codec.config.hop, codec.encoder_state(1), []
-    for start, length in clips:
-        x = level(corpus.audio[start : start + length].astype(np.float32) / 32768, rng)
+    for i, (start, length) in enumerate(clips * passes):
+        skip = int(rng.integers(hop)) if i >= len(clips) else 0  # later passes begin elsewhere in the frame
+        x = level(corpus.audio[start + skip : start + length].astype(np.float32) / 32768, rng)
         x = torch.from_numpy(x[: len(x) // hop * hop])[None]
         z, state = codec.analyse(x, state)
         out.append(codec.quantizer.encode(z[0], beam=beam).to(torch.int16).numpy())
@@ -36,6 +37,7 @@ def main(argv=None):
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--beam", type=int, default=1)
     ap.add_argument("--every", type=int, default=1, help="take only every so many-th clip")
+    ap.add_argument("--passes", type=int, default=1, help="over the training speech, each at other levels")
     ap.add_argument("--splits", default="valid,test,train")
     args = ap.parse_args(argv)
     torch.set_num_threads(1)
@@ -45,7 +47,8 @@ def main(argv=None):
         corpus, rng = Corpus(args.corpus, split), np.random.default_rng(0)
         tokens, voice = [], []
         for i, (_, clips) in enumerate(sorted(corpus.voices.items())):
-            tokens.append(encode_voice(codec, corpus, clips[:: args.every], rng, args.beam))
+            passes = args.passes if split == "train" else 1
+            tokens.append(encode_voice(codec, corpus, clips[:: args.every], rng, args.beam, passes))
             voice.append(np.full(len(tokens[-1]), i, np.int16))
         temporary = args.out / "unfinished.npz"
         np.savez(temporary, tokens=np.concatenate(tokens), voice=np.concatenate(voice))

@@ -245,7 +245,7 @@ class Trainer(Training):
         if self.step != self.args.warm_steps:
             return
         latents = []
-        for _ in range(25):
+        for _ in range(max(self.args.init_seconds // 8, 1)):
             x = torch.from_numpy(self.train.batch(self.rng, 8, RATE)).to(self.device)
             latents.append(self.codec.analyse(x, self.codec.encoder_state(8))[0].flatten(0, 1))
         self.ema.initialise(torch.cat(latents))
@@ -274,7 +274,7 @@ class Trainer(Training):
 
 def arguments(doc):
     """The options that training of the codec and of its decoder share."""
-    ap = options(doc, lr=1e-3)
+    ap = options(doc, lr=1e-3, rise=200)
     ap.add_argument("--corpus", type=Path, required=True)
     ap.add_argument("--batch", type=int, default=4, help="raise it with a GPU")
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")
@@ -286,6 +286,7 @@ def main(argv=None):
     ap = arguments(__doc__)
     ap.add_argument("--frame-power", type=float, default=CodecConfig.frame_power)
     ap.add_argument("--warm-steps", type=int, default=500, help="before the quantiser starts")
+    ap.add_argument("--init-seconds", type=int, default=200, help="of speech, from which the codebooks start")
     ap.add_argument("--sizes", type=json.loads, default={}, help="of CodecConfig, as JSON; default: the full model")
     Trainer(ap.parse_args(argv)).run()
 

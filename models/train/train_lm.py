@@ -80,8 +80,6 @@ def histogram(tokens, entries):
 
 
 class Trainer(Training):
-    warm_up = 300
-
     def __init__(self, args):
         super().__init__(args)
         self.tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
@@ -153,7 +151,7 @@ class Trainer(Training):
 
 
 def main(argv=None):
-    ap = options(__doc__, lr=8e-4)
+    ap = options(__doc__, lr=8e-4, rise=300)
     ap.add_argument("--tokens", type=Path, required=True)
     ap.add_argument("--codec", type=Path, required=True)
     ap.add_argument("--eval-batches", type=int, default=12, help="for each coding job")
