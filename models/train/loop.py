@@ -102,8 +102,10 @@ class Training:
             elif self.seconds - saved > SAVE_SECONDS:
                 self.save()
                 saved = self.seconds
-        if not self.together.rank and self.seconds > evaluated:
-            self.report(mean)
+        if not self.together.rank:
+            if self.seconds > evaluated:
+                self.report(mean)
+            self.lock.close()
 
     def tick(self) -> None:
         """Count the time since the last call."""

@@ -53,7 +53,8 @@ def command(options: dict) -> list[str]:
 def call(script: Path, arguments: list[str], processes: int = 1) -> None:
     """One stage in processes of its own, which end with this one; what it prints is shown."""
     log.info("%s", script.name)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    # Behind the lone dashes torchrun takes no option for its own; --run would be one of several that begin so.
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "--"]
     launch = launch if processes > 1 else []
     stage = subprocess.Popen([sys.executable, *launch, str(script), *arguments], cwd=ROOT)
     try:

@@ -4,7 +4,7 @@
 
 python models/train/train_codec.py --corpus DIR --run models/train/runs/codec --minutes 60
 
-Several processes learn together (together.py): torchrun --nproc-per-node 2 models/train/train_codec.py ...
+Several processes learn together (together.py): torchrun --nproc-per-node 2 -- models/train/train_codec.py ...
 """
 
 import json
@@ -282,13 +282,17 @@ def arguments(doc):
     return ap
 
 
-def main(argv=None):
+def parser():
     ap = arguments(__doc__)
     ap.add_argument("--frame-power", type=float, default=CodecConfig.frame_power)
     ap.add_argument("--warm-steps", type=int, default=500, help="before the quantiser starts")
     ap.add_argument("--init-seconds", type=int, default=200, help="of speech, from which the codebooks start")
     ap.add_argument("--sizes", type=json.loads, default={}, help="of CodecConfig, as JSON; default: the full model")
-    Trainer(ap.parse_args(argv)).run()
+    return ap
+
+
+def main(argv=None):
+    Trainer(parser().parse_args(argv)).run()
 
 
 if __name__ == "__main__":
