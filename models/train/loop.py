@@ -82,6 +82,7 @@ class Training:
         a, mean = self.args, {}
         end = self.seconds + 60 * a.minutes
         saved = evaluated = self.seconds
+        shown = self.step
         self.mark = time.monotonic()
         while not self.meet(end):
             lr = self.rate(60 * a.total_minutes or end)
@@ -96,14 +97,14 @@ class Training:
             if self.step % 100 == 0:
                 terms = " ".join(f"{k} {v:.4f}" for k, v in mean.items())
                 print(f"step {self.step} {self.seconds / 60:.1f} min lr {lr:.1e} {terms}", flush=True)
-            if self.seconds - evaluated > 60 * a.eval_minutes:
+            if self.step - shown >= a.eval_steps if a.eval_steps else self.seconds - evaluated > 60 * a.eval_minutes:
                 self.report(mean)
-                saved = evaluated = self.seconds
+                saved, evaluated, shown = self.seconds, self.seconds, self.step
             elif self.seconds - saved > SAVE_SECONDS:
                 self.save()
                 saved = self.seconds
         if not self.together.rank:
-            if self.seconds > evaluated:
+            if self.step > shown:
                 self.report(mean)
             self.lock.close()
 
@@ -116,7 +117,8 @@ class Training:
         """Now and then bring the processes together -> whether it is time to stop."""
         if self.together.world > 1 and self.step % self.args.sync:
             return False
-        stop = self.together.meet(self.shared(), self.together.rank == 0 and self.seconds >= end)
+        over = self.seconds >= end or 0 < self.args.steps <= self.step
+        stop = self.together.meet(self.shared(), self.together.rank == 0 and over)
         clock = torch.tensor([self.seconds], dtype=torch.float64)
         self.together.follow([clock])
         if self.together.rank:  # it may have waited for the first process to evaluate: that is not training
@@ -132,7 +134,8 @@ class Training:
 
     def rate(self, end: float) -> float:
         """The learning rate now: a cosine over the whole budget, so that a run ends annealed."""
-        cosine = 0.5 * (1 + math.cos(math.pi * min(self.seconds / end, 1.0)))
+        spent = self.step / self.args.steps if self.args.steps else self.seconds / end
+        cosine = 0.5 * (1 + math.cos(math.pi * min(spent, 1.0)))
         return self.args.lr * min(1.0, (self.step + 1) / self.args.rise_steps) * (0.02 + 0.98 * cosine)
 
 
@@ -143,6 +146,8 @@ def options(doc: str, lr: float, rise: int) -> argparse.ArgumentParser:
     ap.add_argument("--minutes", type=float, required=True, help="to train in this run")
     ap.add_argument("--total-minutes", type=float, default=0, help="length of the learning-rate schedule over all runs")
     ap.add_argument("--eval-minutes", type=float, default=8)
+    ap.add_argument("--steps", type=int, default=0, help="in all, for the schedule too: a result that can be repeated")
+    ap.add_argument("--eval-steps", type=int, default=0, help="instead of --eval-minutes")
     ap.add_argument("--lr", type=float, default=lr)
     ap.add_argument("--rise-steps", type=int, default=rise, help="until the learning rate is whole")
     ap.add_argument("--sync", type=int, default=20, help="steps between the meetings of several processes")

@@ -18,11 +18,11 @@ ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "models" / "train"
 # The tiny recipe in seconds, as often evaluated and with as few figures as the tests need.
 SHORTER = {
-    "train_codec": {"minutes": 0.12, "eval_minutes": 0.03, "warm_steps": 10, "init_seconds": 24, "sync": 3},
+    "train_codec": {"steps": 60, "eval_steps": 20, "warm_steps": 40, "init_seconds": 24, "sync": 3},
     "refit_codebooks": {"minutes": 0.2},
     "tokenise": {"passes": 2},
-    "train_lm": {"minutes": 0.05, "eval_minutes": 1, "eval_batches": 1},
-    "train_decoder": {"minutes": 0.04, "eval_minutes": 1},
+    "train_lm": {"steps": 30, "eval_steps": 30, "eval_batches": 1},
+    "train_decoder": {"steps": 10, "eval_steps": 10},
 }
 
 
