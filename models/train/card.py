@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the model cards from what is known of the models and from what the benchmarks measured; nothing by hand.
 
-    python models/train/card.py --models models --figures DIR --corpus WORK
+    python models/train/card.py --models models --figures DIR --corpus WORK --runs RUNS
 
 DIR holds {quality,saving,loss,link,speed}.json of benchmarks/NAME.py --json, made with these weights; WORK is the
-folder of corpus.py, for data and licences. Where a file of figures is missing the card says that it was not measured.
+folder of corpus.py, for data and licences; RUNS has the histories of training (progress.py). Where a file of figures is
+missing the card says that it was not measured.
 """
 
 import argparse
@@ -16,12 +17,14 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from progress import read_history  # noqa: E402
 from soundspring import weights  # noqa: E402
 from soundspring.profile import load  # noqa: E402
 from sources import sources, voices  # noqa: E402
 
 FIGURES = ("quality", "saving", "loss", "link", "speed")
 NAMES = {"pesq_wb": "PESQ-WB", "stoi": "STOI", "plcmos": "PLCMOS", "si_sdr_db": "SI-SDR / dB"}
+CURVE_ROWS = 8  # at most
 MISSING = "Not measured with these weights.\n"
 INTERVAL = "Means and 95 % confidence intervals over utterances (Student's t)."
 
@@ -62,10 +65,11 @@ def parameters(folder: Path, kind: str) -> int:
     return sum(t.numel() for name, t in tensors.items() if name != "histogram")
 
 
-def head(title: str, folder: Path, config: dict, text: str) -> str:
+def head(title: str, folder: Path, config: dict, text: str, about: str) -> str:
     count, digest = parameters(folder, config["kind"]), config["sha256"]["weights.safetensors"]
     return (
-        f"# {title}\n\n{text}\n\n- {count / 1e6:.2f} million parameters, stored as float16, "
+        f"# {title}\n\n{about and f'> {about}' + chr(10) * 2}{text}\n\n"
+        f"- {count / 1e6:.2f} million parameters, stored as float16, "
         f"{(folder / 'weights.safetensors').stat().st_size / 1e6:.1f} MB\n- SHA-256 `{digest}`\n"
         f"- sizes: {', '.join(f'{k} {v}' for k, v in config['sizes'].items())}\n"
     )
@@ -73,38 +77,81 @@ def head(title: str, folder: Path, config: dict, text: str) -> str:
 
 def data(work: Path) -> str:
     """The corpus with its licences."""
-    found = sources(work)
+    found, splits = sources(work), ("train", "valid", "test")
     rows = [
-        [
-            f"`{s.package}` {s.version}",
-            *(f"{s.minutes.get(k, 0):.1f}" for k in ("train", "valid", "test")),
-            s.licence,
-            s.holders,
-        ]
+        [f"`{s.package}` {s.version}".strip(), *(clock(s.minutes.get(k, 0)) for k in splits), s.licence, s.holders]
         for s in found
     ]
-    total = [f"{sum(s.minutes.get(k, 0) for s in found):.1f}" for k in ("train", "valid", "test")]
+    total = [clock(sum(s.minutes.get(k, 0) for s in found)) for k in splits]
     return (
-        "\n## Data\n\nReal speech from Debian packages, at 16 kHz, minutes after trimming. Levels vary "
-        "by 4 dB around -26 dBov in training.\n\n"
+        "\n## Data\n\nRecorded speech at 16 kHz, minutes after trimming. Levels vary by 4 dB around -26 dBov in "
+        "training.\n\n"
         + table(
             ["package", "train", "validation", "test", "licence of the recordings", "holders"],
             [*rows, ["all", *total, "", ""]],
         )
-        + f"\nVoices never heard in training: test {', '.join(voices(work, 'test'))}; "
-        f"validation {', '.join(voices(work, 'valid'))}. `tuxpaint-*`, `fillets-*` and `hedgewars-*` name other "
-        "voices of the same packages in training; one actress reads both asterisk-en and asterisk-es.\n"
+        + held_out(work)
     )
 
 
-def training(config: dict, what: str) -> str:
+def clock(minutes: float) -> str:
+    """Minutes for people: 0.08, 1.5, 586.3."""
+    return f"{minutes:.{1 if minutes >= 1 or not minutes else 2}f}"
+
+
+def held_out(work: Path) -> str:
+    """Whose voices validate and test."""
+    train, valid, test = (voices(work, k) for k in ("train", "valid", "test"))
+    if set(train) & {*valid, *test}:
+        return "\nThe voices that validate and test are those of training, at other moments.\n"
+    return (
+        f"\nVoices never heard in training: test {', '.join(test)}; validation {', '.join(valid)}. `tuxpaint-*`, "
+        "`fillets-*` and `hedgewars-*` name other voices of the same packages in training; one actress reads both "
+        "asterisk-en and asterisk-es.\n"
+    )
+
+
+def training(config: dict, what: str, curve: str) -> str:
     t = config.get("training", {})
+    recipe = t.get("recipe", "full")
     return (
         f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
         f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. "
-        "In one go on one core, from the packages to a card like this:\n\n"
-        "```\npython models/train/run.py --work DIR --minutes-codec 100 --minutes-lm 40 --minutes-decoder 15\n```\n"
+        "In one go, from nothing to a card like this:\n\n"
+        f"```\npython models/train/run.py{'' if recipe == 'full' else f' --recipe {recipe}'} --work DIR\n```\n{curve}"
     )
+
+
+def curve(runs: Path | None, kind: str, columns: dict[str, tuple[str, str]]) -> str:
+    """Validation figures against training time; columns: {heading: (group, name) in the history}."""
+    rows = read_history(runs / kind) if runs else []
+    if not rows:
+        return ""
+    rows = [rows[i] for i in sorted({round(k * (len(rows) - 1) / (CURVE_ROWS - 1)) for k in range(CURVE_ROWS)})]
+    cells = [[r["curves"].get(group, {}).get(name) for group, name in columns.values()] for r in rows]
+    lines = [
+        [clock(r["minutes"]), r["step"], *("-" if v is None else f"{v:.2f}" for v in line)]
+        for r, line in zip(rows, cells, strict=True)
+    ]
+    what = {"codec": "The codec", "lm": "The language model", "decoder": "Then its decoder alone"}[kind]
+    return f"\n{what} on validation speech, as training went on:\n\n" + table(["minutes", "steps", *columns], lines)
+
+
+def codec_curves(runs: Path | None) -> str:
+    """Of the codec, and of the decoder that went on alone."""
+    pesq = {f"PESQ-WB, {n}": ("PESQ-WB", n) for n in ("3 layers", "6 layers", "12 layers", "24 layers")}
+    stoi = {"STOI, 12 layers": ("STOI", "12 layers")}
+    free = {"PESQ-WB, unquantised": ("PESQ-WB", "unquantised")}
+    lost = {"PESQ-WB, 12 layers, 20 % lost": ("PESQ-WB", "12 layers, 20 % lost")}
+    return curve(runs, "codec", pesq | free | stoi) + curve(runs, "decoder", pesq | lost | stoi)
+
+
+def lm_curve(runs: Path | None) -> str:
+    base, fine = "bits a token, layers 0-2", "bits a token, layers 3-11"
+    columns = {"base": (base, "base"), "histogram of the base": (base, "static histogram"), "fine": (fine, "fine"),
+               "histogram of the fine": (fine, "static histogram"), "conceal": (fine, "conceal")}
+    made = curve(runs, "lm", columns)
+    return made and f"{made}\nBits a token; base: layers 0-2, fine and conceal: layers 3-11.\n"
 
 
 def measured_on(figures: dict) -> str:
@@ -249,33 +296,34 @@ def weak_spots(figures: dict | None) -> str:
     )
 
 
-def codec_card(folder: Path, config: dict, figures: dict, work: Path) -> str:
+def codec_card(config: dict, figures: dict, args) -> str:
     text = (
         "The speech codec: 16 kHz mono, frames of 20 ms, causal; MDCT, ConvNeXt blocks at the frame rate and a "
         "residual vector quantiser of 0.5 kbps a layer. One set of weights for every rate from 0.5 to 12 kbps."
     )
     return "".join(
         (
-            head("Codec", folder, config, text),
-            data(work),
-            training(config, "Mel, STFT and MDCT distances, no discriminator."),
+            head("Codec", args.models / "codec", config, text, args.about),
+            data(args.corpus),
+            training(config, "Mel, STFT and MDCT distances, no discriminator.", codec_curves(args.runs)),
             quality(figures.get("quality")),
             failures(figures.get("quality")),
         )
     )
 
 
-def lm_card(folder: Path, config: dict, figures: dict) -> str:
+def lm_card(config: dict, figures: dict, args) -> str:
     text = (
         "The masked language model over the codec's tokens. One network for two jobs: the integer PMFs of the "
         f"range coder, and the concealment of what was lost. Made for the codec `{config['codec_sha256'][:16]}`."
     )
+    masks = "with the masks of coding and of packet loss"
     return "".join(
         (
-            head("Language model", folder, config, text),
+            head("Language model", args.models / "lm", config, text, args.about),
             "\n## Data\n\nThe codec's tokens of the speech on which the codec itself was trained; see "
             "[its card](../codec/CARD.md) for packages, licences and voices held out.\n",
-            training(config, "Cross entropy on masked tokens, with the masks of coding and of packet loss."),
+            training(config, f"Cross entropy on masked tokens, {masks}.", lm_curve(args.runs)),
             saving(figures.get("saving")),
             loss(figures.get("loss")),
             speed(figures.get("speed")),
@@ -289,13 +337,14 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("--models", type=Path, required=True)
     ap.add_argument("--figures", type=Path, required=True)
     ap.add_argument("--corpus", type=Path, required=True)
+    ap.add_argument("--runs", type=Path, help="folder of the runs; without it no curves of training")
+    ap.add_argument("--about", default="", help="what to say first")
     args = ap.parse_args(argv)
     figures = read_figures(args.figures, args.models)
-    for name in ("codec", "lm"):
+    for name, card in (("codec", codec_card), ("lm", lm_card)):
         folder = args.models / name
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        card = codec_card(folder, config, figures, args.corpus) if name == "codec" else lm_card(folder, config, figures)
-        (folder / "CARD.md").write_text(card, encoding="utf-8")
+        (folder / "CARD.md").write_text(card(config, figures, args), encoding="utf-8")
         print(f"{folder / 'CARD.md'}: from {', '.join(figures) or 'no figures'}")
 
 

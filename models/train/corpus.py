@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the speech corpus from Debian packages that carry real recordings.
 
-    python models/train/corpus.py --work DIR      # downloads, unpacks, decodes
+    python models/train/corpus.py --work DIR                  # downloads, unpacks, decodes
+    python models/train/corpus.py --work DIR --wav examples   # a toy: each WAV a voice, cut in time
 
 writes DIR/{train,valid,test}.npy (int16, 16 kHz, clips back to back) and
 DIR/{train,valid,test}.json: a list of [voice, source file, start, length] in
-samples. Voices, and where possible whole languages, belong to one split only.
+samples. Voices, and where possible whole languages, belong to one split only
+(but not in the toy, where one voice is all there is).
 Clips are trimmed of silence at their ends; their level is left as it is.
 """
 
@@ -113,32 +115,60 @@ def download(debs, raw):
             subprocess.run(["dpkg", "-x", next(debs.glob(p + "_*.deb")), raw / p], check=True)
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    ap.add_argument("--work", type=Path, required=True, help="folder for packages and corpus (2 GB)")
-    ap.add_argument("--jobs", type=int, default=2)
-    args = ap.parse_args()
-    download(args.work / "debs", args.work / "raw")
+def from_packages(work, jobs):
+    """{split: [(voice, source file, int16 samples)]} of the Debian packages."""
+    download(work / "debs", work / "raw")
     files = sorted(
         p
-        for p in (args.work / "raw").rglob("*")
+        for p in (work / "raw").rglob("*")
         if p.suffix in (".g722", ".ogg", ".wav") and p.is_file() and not p.is_symlink() and voice_of(p)
     )
     splits = {"train": [], "valid": [], "test": []}
-    with ProcessPoolExecutor(args.jobs) as pool:
+    with ProcessPoolExecutor(jobs) as pool:
         for i, got in enumerate(pool.map(clip, files, chunksize=32)):
             if got:
                 splits[split_of(got[0])].append(got)
             if i % 1000 == 0:
                 print(f"{i}/{len(files)} files", flush=True)
+    return splits
+
+
+def from_wavs(folder):
+    """The same of the WAVs in a folder, each a voice: its first three fifths to learn, the rest to validate and test.
+
+    ValueError where there are none.
+    """
+    splits = {"train": [], "valid": [], "test": []}
+    for path in sorted(folder.glob("*.wav")):
+        x = np.round(read(path) * 32767).astype(np.int16)
+        parts = np.split(x, [len(x) * 3 // 5, len(x) * 4 // 5])
+        for split, part in zip(splits, parts, strict=True):
+            splits[split].append((path.stem, path.name, part))
+    if not splits["train"]:
+        raise ValueError(f"--wav: no .wav files in {folder}")
+    return splits
+
+
+def save(splits, work):
+    """Write what data.Corpus reads."""
+    work.mkdir(parents=True, exist_ok=True)
     for name, clips in splits.items():
         index, at = [], 0
         for voice, source, x in clips:
             index.append([voice, source, at, len(x)])
             at += len(x)
-        np.save(args.work / f"{name}.npy", np.concatenate([x for *_, x in clips]))
-        (args.work / f"{name}.json").write_text(json.dumps(index))
+        np.save(work / f"{name}.npy", np.concatenate([x for *_, x in clips]))
+        (work / f"{name}.json").write_text(json.dumps(index))
         print(f"{name}: {at / RATE / 60:.1f} min, {len(index)} clips, {len({v for v, *_ in index})} voices")
+
+
+def main(argv=None):
+    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    ap.add_argument("--work", type=Path, required=True, help="folder for packages and corpus (2 GB)")
+    ap.add_argument("--wav", type=Path, help="take the WAVs of this folder instead of Debian's packages")
+    ap.add_argument("--jobs", type=int, default=2)
+    args = ap.parse_args(argv)
+    save(from_wavs(args.wav) if args.wav else from_packages(args.work, args.jobs), args.work)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from checkpoints import language_model, read  # noqa: E402
 from soundspring import weights  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
-from soundspring.lm.model import LmConfig, MaskedLm  # noqa: E402
 
 
 def processor() -> str:
@@ -28,12 +28,22 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
 
 
+def hardware(args) -> str:
+    """What it was trained on, in words."""
+    if args.hardware:
+        return args.hardware
+    count = "one" if args.processes == 1 else str(args.processes)
+    if args.device == "cuda":
+        return f"{count} {torch.cuda.get_device_name()}"
+    return f"{count} core{'s' * (args.processes > 1)} of {processor()}"
+
+
 def training(saved: dict, args) -> dict:
     """What config.yaml tells about the training."""
     earlier = saved.get("earlier", {"step": 0, "seconds": 0.0})  # the encoder's, where the decoder went on alone
     minutes, steps = (saved["seconds"] + earlier["seconds"]) / 60, saved["step"] + earlier["step"]
     facts = {"minutes": round(minutes, 1), "steps": int(steps), "seed": args.seed}
-    return {"training": facts | {"hardware": args.hardware or f"one core of {processor()}"}}
+    return {"training": facts | {"hardware": hardware(args), "recipe": args.recipe}}
 
 
 def check_half(tensors: dict) -> None:
@@ -61,8 +71,7 @@ def histogram(tokens: np.ndarray, entries: int) -> torch.Tensor:
 def export_lm(saved: dict, folder: Path, codec_folder: Path, tokens: np.ndarray, more: dict) -> None:
     """saved: what train_lm.py left. tokens: those it was trained on, int16 [T, K]."""
     codec, codec_config = weights.load(codec_folder, "codec")
-    model = MaskedLm(LmConfig(), codec["quantizer.codebooks"].float())
-    model.load_state_dict(saved["model"])
+    model = language_model(saved, codec["quantizer.codebooks"].float())
     check_half(model.state_dict())
     tensors = model.state_dict() | {"histogram": histogram(tokens, model.config.entries)}
     weights.save(folder, "lm", model.to_dict(), tensors, codec_sha256=weights.identity(codec_config), **more)
@@ -75,9 +84,12 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("--models", type=Path, required=True, help="folder of all models; the codec's is MODELS/codec")
     ap.add_argument("--tokens", type=Path, help="folder of tokens_train.npz (lm)")
     ap.add_argument("--seed", type=int, default=1, help="that the training was started with")
-    ap.add_argument("--hardware", help="what it was trained on; default: one core of this machine")
+    ap.add_argument("--recipe", default="full", help="that run.py was called with")
+    ap.add_argument("--device", default="cpu", help="cpu or cuda")
+    ap.add_argument("--processes", type=int, default=1, help="that trained together")
+    ap.add_argument("--hardware", help="what it was trained on; default: so many cores or GPUs of this machine")
     args = ap.parse_args(argv)
-    saved = torch.load(args.checkpoint, weights_only=True, map_location="cpu")
+    saved = read(args.checkpoint)
     folder = args.models / args.kind
     if args.kind == "codec":
         export_codec(saved, folder, training(saved, args))
@@ -87,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
         export_lm(saved, folder, args.models / "codec", tokens, training(saved, args))
     size = (folder / "weights.safetensors").stat().st_size
-    print(f"{folder}: {size / 1e6:.1f} MB after {saved['step']} steps, {saved['seconds'] / 60:.0f} minutes")
+    print(f"{folder}: {size / 1e6:.1f} MB after {saved['step']} steps, {saved['seconds'] / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

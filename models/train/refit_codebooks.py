@@ -10,15 +10,12 @@ of speech would teach the codebooks its own peculiarities.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
-from data import RATE, Corpus  # noqa: E402
-from tokenise import load_codec  # noqa: E402
+from checkpoints import load_codec, read
+from data import RATE, Corpus
 
 PRIOR = 400  # frames
 
@@ -100,10 +97,12 @@ def main(argv: list[str] | None = None) -> None:
     codec = load_codec(args.checkpoint)
     latent = latents(codec, Corpus(args.corpus, "train"), args.minutes)
     found = refit(codec.quantizer, latent, args.weight, args.floor)
-    saved = torch.load(args.checkpoint, weights_only=True)
+    saved = read(args.checkpoint)
     saved["codec"] = codec.state_dict()
     saved["sum"], saved["count"] = codec.quantizer.codebooks.clone(), torch.ones_like(saved["count"])
-    torch.save(saved, args.out or args.checkpoint)
+    out = args.out or args.checkpoint
+    torch.save(saved, out.with_suffix(".tmp"))
+    out.with_suffix(".tmp").replace(out)
     print(f"refitted with prices of weight {args.weight}; perplexities {[round(p) for p in found]}")
 
 

@@ -2,136 +2,174 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From nothing to model cards in one command: corpus, codec, tokens, language model, decoder, measurements, cards.
 
-    python models/train/run.py --work DIR --minutes-codec 100 --minutes-lm 40 --minutes-decoder 15
+    python models/train/run.py --recipe tiny --work DIR    # about two minutes, nothing downloaded
+    python models/train/run.py --work DIR                  # the real ones: hours, 3 GB, apt-get
 
-Call it again to go on where it stopped. A stage that is done is skipped, training resumes from its checkpoint until
-its minutes are spent; to repeat a stage, delete what it made: DIR/{train,valid,test}.npy, DIR/runs/codec, DIR/tokens,
-DIR/runs/lm, DIR/runs/decoder, MODELS/codec, MODELS/lm, DIR/figures. Once the tokens are made, only the codec's decoder
-learns on, from what the language model makes of lost packets. Needs apt-get (for the packages with the speech), ffmpeg
-and 3 GB.
+Kill it and call it again: it goes on where it was. What is done is skipped; to repeat a stage, delete what it made and
+what came of it: DIR/{train,valid,test}.npy and .json, DIR/runs/codec, DIR/tokens, DIR/runs/lm, DIR/runs/decoder,
+MODELS/codec, MODELS/lm, DIR/figures. DIR/runs/*/progress/index.html shows how far training is.
 """
 
 import argparse
+import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-BENCHMARKS = ("quality", "saving", "loss", "link", "speed")
+RECIPES = HERE / "recipes"
+STAGES = ("corpus", "train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "benchmarks")
 log = logging.getLogger("run")
 
 
-def call(script: Path, *arguments) -> None:
-    """One stage in a process of its own; what it prints is shown."""
+def read_recipe(name: str) -> dict:
+    """The recipe of recipes/NAME.yaml or of a file. ValueError for keys that are no stage."""
+    path = Path(name) if name.endswith(".yaml") else RECIPES / f"{name}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        raise ValueError(f"--recipe: no {path}; expected a .yaml file or one of {known}")
+    recipe = {"about": ""} | yaml.safe_load(path.read_text(encoding="utf-8"))
+    if wrong := set(recipe) ^ {"about", *STAGES}:
+        raise ValueError(f"{path}: expected the keys {', '.join(STAGES)}, once each; wrong: {', '.join(sorted(wrong))}")
+    return recipe
+
+
+def command(options: dict) -> list[str]:
+    """{"eval_minutes": 8, "quick": True} -> ["--eval-minutes", "8", "--quick"]; mappings become JSON."""
+    out = []
+    for key, value in options.items():
+        if value is not False:
+            out.append("--" + key.replace("_", "-"))
+            out += [] if value is True else [json.dumps(value) if isinstance(value, dict) else str(value)]
+    return out
+
+
+def call(script: Path, arguments: list[str], processes: int = 1) -> None:
+    """One stage in processes of its own, which end with this one; what it prints is shown."""
     log.info("%s", script.name)
-    subprocess.run([sys.executable, str(script), *map(str, arguments)], check=True)
+    # Behind the lone dashes torchrun takes no option for its own; --run would be one of several that begin so.
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "--"]
+    launch = launch if processes > 1 else []
+    stage = subprocess.Popen([sys.executable, *launch, str(script), *arguments], cwd=ROOT)
+    try:
+        if code := stage.wait():
+            raise subprocess.CalledProcessError(code, [script.name, *arguments])
+    finally:
+        if stage.poll() is None:
+            stage.terminate()
+            stage.wait()
 
 
 def seconds_spent(checkpoint: Path) -> float:
     """Training time in a checkpoint; 0 where there is none."""
     if not checkpoint.exists():
         return 0.0
+    from checkpoints import read
+
+    return float(read(checkpoint)["seconds"])
+
+
+class Run:
+    """The stages of a recipe, each called only if what it makes is missing."""
+
+    def __init__(self, recipe: dict, args: argparse.Namespace):
+        self.recipe, self.args, self.work, self.models = recipe, args, args.work, args.models
+
+    def stage(self, script: str, result: Path, **options) -> Path:
+        """One script with the recipe's options -> what it makes."""
+        if not result.exists():
+            call(HERE / f"{script}.py", command(self.recipe[script] | options))
+        return result
+
+    def train(self, kind: str, unless: Path, **options) -> Path:
+        """Train until the recipe's minutes are spent, over any number of calls -> the checkpoint.
+
+        Not once there is what is made of it: the two would no longer belong together.
+        """
+        script, run = f"train_{kind}", self.work / "runs" / kind
+        checkpoint, minutes = run / "checkpoint.pt", self.recipe[script]["minutes"]
+        left = minutes - seconds_spent(checkpoint) / 60
+        if left > 0 and not unless.exists():
+            own = {"run": run, "minutes": left, "total_minutes": minutes} | options
+            common = {"device": self.args.device, "seed": self.args.seed}
+            call(HERE / f"{script}.py", command(self.recipe[script] | common | own), self.args.processes)
+        return checkpoint
+
+    def export(self, kind: str, checkpoint: Path) -> Path:
+        """The model folder -> its config.yaml."""
+        result = self.models / kind / "config.yaml"
+        if not result.exists():
+            options = {"checkpoint": checkpoint, "models": self.models, "tokens": self.work / "tokens"}
+            options |= {k: getattr(self.args, k) for k in ("seed", "device", "processes", "recipe")}
+            options |= {"hardware": self.args.hardware} if self.args.hardware else {}
+            call(HERE / "export.py", [kind, *command(options)])
+        return result
+
+    def measure(self, name: str) -> None:
+        """The figures of one benchmark."""
+        result = self.work / "figures" / f"{name}.json"
+        if not result.exists():
+            unfinished = result.with_suffix(".part")
+            options = {"corpus": self.work, "json": unfinished} | self.recipe["benchmarks"][name]
+            call(ROOT / "benchmarks" / f"{name}.py", command(options))
+            unfinished.replace(result)
+
+    def all(self) -> None:
+        """Everything, in order."""
+        work, runs = self.work, self.work / "runs"
+        corpus, refitted, tokens = {"corpus": work}, runs / "codec" / "refitted.pt", work / "tokens"
+        decoded = self.models / "codec" / "config.yaml"
+        self.stage("corpus", work / "test.json", work=work)
+        codec = self.train("codec", refitted, **corpus)
+        self.stage("refit_codebooks", refitted, checkpoint=codec, out=refitted, **corpus)
+        self.stage("tokenise", tokens / "tokens_train.npz", codec=refitted, out=tokens, **corpus)
+        lm = self.train("lm", runs / "decoder" / "checkpoint.pt", codec=refitted, tokens=tokens)
+        decoder = self.train("decoder", decoded, codec=refitted, lm=lm, **corpus)
+        self.export("codec", decoder)
+        self.export("lm", lm)
+        for name in self.recipe["benchmarks"]:
+            self.measure(name)
+        more = {"about": self.recipe["about"]} if self.recipe["about"] else {}
+        places = {"models": self.models, "figures": work / "figures", "runs": runs}
+        call(HERE / "card.py", command(places | corpus | more))
+
+
+def accelerators() -> int:
+    """GPUs that torch can use."""
     import torch
 
-    return float(torch.load(checkpoint, weights_only=True, map_location="cpu")["seconds"])
-
-
-def train(script: str, run: Path, minutes: float, *arguments) -> Path:
-    """Train until `minutes` are spent in all, over any number of calls -> the checkpoint."""
-    checkpoint = run / "checkpoint.pt"
-    left = minutes - seconds_spent(checkpoint) / 60
-    if left > 0.2:
-        call(HERE / script, "--run", run, "--minutes", round(left, 2), "--total-minutes", minutes, *arguments)
-    return checkpoint
-
-
-def stages(args) -> None:
-    """All of it, in order."""
-    work, models, runs = args.work, args.models, args.work / "runs"
-    tokens, corpus = ("--tokens", work / "tokens"), ("--corpus", work)
-    common = ("--device", args.device, "--seed", args.seed)
-    if not (work / "test.json").exists():
-        call(HERE / "corpus.py", "--work", work)
-    codec = train("train_codec.py", runs / "codec", args.minutes_codec, *corpus, *common)
-    if not (work / "tokens/tokens_train.npz").exists():
-        call(HERE / "refit_codebooks.py", *corpus, "--checkpoint", codec)
-        call(HERE / "tokenise.py", *corpus, "--codec", codec, "--out", work / "tokens")
-    lm = train("train_lm.py", runs / "lm", args.minutes_lm, *tokens, "--codec", codec, *common)
-    decoder = train(
-        "train_decoder.py",
-        runs / "decoder",
-        args.minutes_decoder,
-        "--codec",
-        codec,
-        "--lm",
-        lm,
-        "--lr",
-        "5e-4",
-        *corpus,
-        *common,
-    )
-    export(args, "codec", decoder)
-    export(args, "lm", lm, *tokens)
-    measure(args, work / "figures")
-    call(HERE / "card.py", "--models", models, "--figures", work / "figures", *corpus)
-
-
-def export(args, kind: str, checkpoint: Path, *arguments) -> None:
-    if not (args.models / kind / "config.yaml").exists():
-        hardware = ("--hardware", args.hardware) if args.hardware else ()
-        call(
-            HERE / "export.py",
-            kind,
-            "--checkpoint",
-            checkpoint,
-            "--models",
-            args.models,
-            "--seed",
-            args.seed,
-            *hardware,
-            *arguments,
-        )
-
-
-def measure(args, figures: Path) -> None:
-    """Every benchmark that has left no figures yet."""
-    for name in BENCHMARKS:
-        if not (figures / f"{name}.json").exists():
-            picture = ("--image", ROOT / "docs/images/link.png") if name == "link" and not args.quick else ()
-            quick = ("--quick",) if args.quick else ()
-            call(
-                ROOT / "benchmarks" / f"{name}.py",
-                "--corpus",
-                args.work,
-                "--json",
-                figures / f"{name}.json",
-                *picture,
-                *quick,
-            )
+    return torch.cuda.device_count()
 
 
 def main(argv: list[str] | None = None) -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--work", type=Path, required=True, help="folder for corpus, tokens, checkpoints and figures")
-    ap.add_argument("--models", type=Path, default=ROOT / "models", help="where to put them (default: models/)")
-    ap.add_argument("--minutes-codec", type=float, default=100)
-    ap.add_argument("--minutes-decoder", type=float, default=15)
-    ap.add_argument("--minutes-lm", type=float, default=40)
-    ap.add_argument("--device", default="cpu", help="cpu (one thread) or cuda")
-    ap.add_argument("--hardware", help="what the cards say it was trained on; with cpu: one core of this processor")
+    ap.add_argument("--models", type=Path, help="where to put them; default: models/ for full, else DIR/models")
+    ap.add_argument("--recipe", default="full", help="full, tiny, or a .yaml file like those in recipes/")
+    ap.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where torch finds a GPU")
+    ap.add_argument("--processes", type=int, help="that train together; default: one a GPU, or one")
+    ap.add_argument("--hardware", help="what the cards say it was trained on; default: found out")
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--quick", action="store_true", help="measure on little speech")
     args = ap.parse_args(argv)
-    if args.device != "cpu" and not args.hardware:
-        ap.error("--hardware: name the device, for the cards")
+    recipe = read_recipe(args.recipe)
+    args.work = args.work.resolve()
+    args.models = (args.models or (ROOT if args.recipe == "full" else args.work) / "models").resolve()
+    gpus = 0 if args.device == "cpu" else accelerators()
+    args.device = args.device or ("cuda" if gpus else "cpu")
+    args.processes = args.processes or max(gpus, 1)
+    if args.device == "cuda" and args.processes > gpus:
+        ap.error(f"--processes: at most one for each of the {gpus} GPUs, got {args.processes}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    for name in ("work", "models"):
-        setattr(args, name, getattr(args, name).resolve())
     os.environ["SOUNDSPRING_MODELS"] = str(args.models)
-    stages(args)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that stages are ended too
+    Run(recipe, args).all()
 
 
 if __name__ == "__main__":

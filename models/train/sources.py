@@ -33,12 +33,12 @@ class Source:
 
 
 def package_of(voice: str) -> str:
-    """The package a voice of corpus.py comes from."""
+    """The package a voice of corpus.py comes from; a WAV of examples/ where it is none of the packages'."""
     head, _, rest = voice.partition("-")
     names = {"asterisk": f"asterisk-core-sounds-{rest}-g722", "festvox": "festvox-ru", "gcin": "gcin-voice",
              "fillets": f"fillets-ng-data-{rest[:2]}", "tuxpaint": "tuxpaint-stamps-default",
              "klettres": "klettres-data", "hedgewars": "hedgewars-data"}
-    return names[head]
+    return names.get(head, f"examples/{voice}.wav")
 
 
 def stanzas(text: str) -> list[dict[str, str]]:
@@ -86,8 +86,10 @@ def voices(work: Path, split: str) -> list[str]:
 
 
 def sources(work: Path) -> list[Source]:
-    """Every package of the corpus."""
+    """Every package of the corpus, or the WAVs where it was made of those."""
     spent, out = minutes(work), []
+    if not set(spent) & set(PACKAGES):
+        return [Source(name, "", "see examples/README.md", "see there", of) for name, of in sorted(spent.items())]
     for package in PACKAGES:
         deb = next((work / "debs").glob(f"{package}_*.deb"), None)
         file = next((work / "raw" / package).glob("usr/share/doc/*/copyright"), None)

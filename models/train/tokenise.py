@@ -9,50 +9,37 @@ one voice are joined (as in training of the codec), each at a random level.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
-from data import Corpus, level  # noqa: E402
-from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
-
-
-def load_codec(path: Path) -> Codec:
-    """A codec from a training checkpoint or an installed model folder."""
-    if path.is_dir():
-        from soundspring.codec.api import load
-
-        return load(path)
-    saved = torch.load(path, weights_only=True, map_location="cpu")
-    codec = Codec(CodecConfig(**saved["config"]))
-    codec.load_state_dict(saved["codec"])
-    return codec.eval()
+from checkpoints import load_codec
+from data import Corpus, level
 
 
 @torch.inference_mode()
-def encode_voice(codec, corpus, clips, rng, beam):
-    """All clips of a voice, one after the other, through the encoder with its state carried on."""
+def encode_voice(codec, corpus, clips, rng, beam, passes=1):
+    """All clips of a voice, one after the other, through the encoder with its state carried on; so many times."""
     hop, state, out = codec.config.hop, codec.encoder_state(1), []
-    for start, length in clips:
-        x = level(corpus.audio[start : start + length].astype(np.float32) / 32768, rng)
+    for i, (start, length) in enumerate(clips * passes):
+        skip = int(rng.integers(hop)) if i >= len(clips) else 0  # later passes begin elsewhere in the frame
+        x = level(corpus.audio[start + skip : start + length].astype(np.float32) / 32768, rng)
         x = torch.from_numpy(x[: len(x) // hop * hop])[None]
         z, state = codec.analyse(x, state)
         out.append(codec.quantizer.encode(z[0], beam=beam).to(torch.int16).numpy())
     return np.concatenate(out)
 
 
-def main():
+def main(argv=None):
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ap.add_argument("--corpus", type=Path, required=True)
     ap.add_argument("--codec", type=Path, required=True)
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--beam", type=int, default=1)
     ap.add_argument("--every", type=int, default=1, help="take only every so many-th clip")
+    ap.add_argument("--passes", type=int, default=1, help="over the training speech, each at other levels")
     ap.add_argument("--splits", default="valid,test,train")
-    args = ap.parse_args()
+    args = ap.parse_args(argv)
     torch.set_num_threads(1)
     codec = load_codec(args.codec)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -60,9 +47,12 @@ def main():
         corpus, rng = Corpus(args.corpus, split), np.random.default_rng(0)
         tokens, voice = [], []
         for i, (_, clips) in enumerate(sorted(corpus.voices.items())):
-            tokens.append(encode_voice(codec, corpus, clips[:: args.every], rng, args.beam))
+            passes = args.passes if split == "train" else 1
+            tokens.append(encode_voice(codec, corpus, clips[:: args.every], rng, args.beam, passes))
             voice.append(np.full(len(tokens[-1]), i, np.int16))
-        np.savez(args.out / f"tokens_{split}.npz", tokens=np.concatenate(tokens), voice=np.concatenate(voice))
+        temporary = args.out / "unfinished.npz"
+        np.savez(temporary, tokens=np.concatenate(tokens), voice=np.concatenate(voice))
+        temporary.replace(args.out / f"tokens_{split}.npz")
         print(f"{split}: {sum(map(len, tokens))} frames", flush=True)
 
 

@@ -4,14 +4,11 @@
 
 python models/train/train_codec.py --corpus DIR --run models/train/runs/codec --minutes 60
 
-Several processes learn together (together.py): torchrun --nproc-per-node 2 models/train/train_codec.py ...
+Several processes learn together (together.py): torchrun --nproc-per-node 2 -- models/train/train_codec.py ...
 """
 
-import argparse
 import json
-import math
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +16,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from data import RATE, Corpus  # noqa: E402
+from loop import Training, options  # noqa: E402
 from losses import ReconstructionLoss  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
-from together import Together  # noqa: E402
+from soundspring.evaluation.metrics import pesq_wb, stoi  # noqa: E402
+from soundspring.evaluation.report import Track  # noqa: E402
 
 RATES = (3, 6, 12, 24)
 LATENT_RMS = 2.1  # at which the latent is held: codebooks follow a drifting scale too slowly
@@ -123,32 +122,42 @@ def noisy(z, layers):
     return z + torch.randn_like(z) * (error * growth)[:, None, None]
 
 
-def pesq_stoi(reference, decoded):
-    from pesq import NoUtterancesError, pesq
-    from pystoi import stoi
-
-    try:
-        return pesq(RATE, reference, decoded, "wb"), stoi(reference, decoded, RATE)
-    except NoUtterancesError:
-        return None
-
-
 @torch.inference_mode()
-def evaluate(codec, utterances, rates=RATES):
-    """Mean PESQ-WB and STOI at each rate, and the perplexity of each codebook."""
-    x = torch.from_numpy(np.stack([u for _, u in utterances])).to(codec.spread.device)
+def renditions(codec, x, rates=RATES):
+    """audio [B, N] -> ({layers or "unquantised": decoded [B, N - delay]}, tokens [B, T, K])."""
     b = len(x)
     z, _ = codec.analyse(x, codec.encoder_state(b))
     tokens = codec.quantizer.encode(z.flatten(0, 1)).view(b, z.shape[1], -1)
-    result = {}
+    decoded = {}
     for n in (0, *rates):
         latent = codec.quantizer.decode(tokens[..., :n]) if n else z
         layers = torch.full(tokens.shape[:2], n or codec.config.layers, device=x.device)
-        y, _ = codec.synthesise(latent, layers, codec.decoder_state(b))
-        y = y[:, codec.delay :]
-        scores = [pesq_stoi(r[: y.shape[1]], d) for r, d in zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)]
-        scores = [s for s in scores if s]
-        result[n or "unquantised"] = [round(float(v), 3) for v in np.mean(scores, axis=0)]
+        decoded[n or "unquantised"] = codec.synthesise(latent, layers, codec.decoder_state(b))[0][:, codec.delay :]
+    return decoded, tokens
+
+
+def name(layers):
+    """What curves and sounds of so many layers are called."""
+    return f"{layers} layers" if isinstance(layers, int) else layers
+
+
+def mean_scores(x, y):
+    """[mean PESQ-WB, mean STOI] of audio y [B, n] against x [B, N]; None where none could be measured."""
+    pairs = [(r[: len(d)], d) for r, d in zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)]
+    scores = ([v for pair in pairs if (v := metric(*pair)) is not None] for metric in (pesq_wb, stoi))
+    return [round(float(np.mean(s)), 3) if s else None for s in scores]
+
+
+def stack(codec, utterances):
+    """[(voice, audio)] of one length -> audio [B, N] where the codec is."""
+    return torch.from_numpy(np.stack([u for _, u in utterances])).to(codec.spread.device)
+
+
+def evaluate(codec, utterances, rates=RATES):
+    """Mean PESQ-WB and STOI at each rate, and the perplexity of each codebook."""
+    x = stack(codec, utterances)
+    decoded, tokens = renditions(codec, x, rates)
+    result = {n: mean_scores(x, y) for n, y in decoded.items()}
     perplexity = []
     for k in range(codec.config.layers):
         p = torch.bincount(tokens[..., k].flatten(), minlength=codec.config.entries).float()
@@ -157,55 +166,33 @@ def evaluate(codec, utterances, rates=RATES):
     return {"pesq_stoi": result, "perplexity": perplexity}
 
 
-class Trainer:
+class Trainer(Training):
+    learns_codebooks = True
+
     def __init__(self, args):
-        self.args = args
-        args.run.mkdir(parents=True, exist_ok=True)
-        torch.set_num_threads(args.threads)
-        torch.manual_seed(args.seed)
-        self.together = Together()
-        self.rng = np.random.default_rng([args.seed, self.together.rank])
-        self.device = torch.device(args.device)
+        super().__init__(args)
         self.codec = self.build().to(self.device)
         self.loss = ReconstructionLoss().to(self.device)
-        self.ema = EmaCodebooks(self.codec.quantizer)
+        self.ema = EmaCodebooks(self.codec.quantizer) if self.learns_codebooks else None
         parameters = [p for p in self.codec.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01, fused=True)
-        self.step, self.seconds = 0, 0.0
         self.earlier = {"step": 0, "seconds": 0.0}  # what other stages have spent on these weights
-        self.train, self.valid = Corpus(args.corpus, "train"), Corpus(args.corpus, "valid")
-        self.checkpoint = args.run / "checkpoint.pt"
-        if self.checkpoint.exists():
-            self.load()
+        self.train, valid = Corpus(args.corpus, "train"), Corpus(args.corpus, "valid")
+        self.utterances = valid.utterances(np.random.default_rng(0), args.eval_seconds, 3)
+        self.resume()
 
     def build(self):
         """The codec before training."""
-        return Codec(CodecConfig(frame_power=self.args.frame_power))
+        return Codec(CodecConfig(frame_power=self.args.frame_power, **self.args.sizes))
 
-    def load(self):
-        saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
+    def restore(self, saved):
         self.codec.load_state_dict(saved["codec"], strict=False)
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.ema.count, self.ema.sum = saved["count"], saved["sum"]
-        self.step, self.seconds = saved["step"], saved["seconds"]
-        self.rng = np.random.default_rng([self.args.seed + self.step, self.together.rank])
+        if self.ema:
+            self.ema.count, self.ema.sum = saved["count"], saved["sum"]
 
-    def save(self):
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(
-            {
-                "codec": self.codec.state_dict(),
-                "config": self.codec.to_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "count": self.ema.count,
-                "sum": self.ema.sum,
-                "step": self.step,
-                "seconds": self.seconds,
-                "earlier": self.earlier,
-            },
-            temporary,
-        )
-        temporary.replace(self.checkpoint)
+    def state(self):
+        learned = {"count": self.ema.count, "sum": self.ema.sum} if self.ema else {}
+        return {"codec": self.codec.state_dict(), "config": self.codec.to_dict(), "earlier": self.earlier} | learned
 
     def latents(self, x):
         """audio [B, N] -> (what the decoder is given [B, T, latent], layers it is worth [B, T], terms of the loss)."""
@@ -239,11 +226,13 @@ class Trainer:
         self.step += 1
         return {k: float(v.detach()) for k, v in terms.items()}
 
+    def shared(self):
+        return [*self.codec.parameters(), *((self.ema.sum, self.ema.count) if self.ema else ())]
+
     @torch.no_grad()
-    def meet(self, stop):
-        """Average what the processes have learned -> whether any of them wants to stop."""
-        stop = self.together.meet([*self.codec.parameters(), self.ema.sum, self.ema.count], stop)
-        if self.together.world > 1:
+    def meet(self, end):
+        stop = super().meet(end)
+        if self.ema and self.together.world > 1:
             self.codec.quantizer.codebooks.copy_(self.ema.sum / self.ema.count[..., None])
         return stop
 
@@ -256,72 +245,54 @@ class Trainer:
         if self.step != self.args.warm_steps:
             return
         latents = []
-        for _ in range(25):
+        for _ in range(max(self.args.init_seconds // 8, 1)):
             x = torch.from_numpy(self.train.batch(self.rng, 8, RATE)).to(self.device)
             latents.append(self.codec.analyse(x, self.codec.encoder_state(8))[0].flatten(0, 1))
         self.ema.initialise(torch.cat(latents))
+        # Entries of the same number must mean the same everywhere, or their mean means nothing.
+        self.together.follow([self.codec.quantizer.codebooks, self.ema.sum])
 
-    def run(self):
-        a = self.args
-        utterances = self.valid.utterances(np.random.default_rng(0), 4.0, 3)
-        begin = last_save = last_eval = time.time()
-        before, mean = self.seconds, {}
-        while True:
-            now = time.time()
-            self.seconds = before + now - begin
-            if (self.together.world == 1 or self.step % a.sync == 0) and self.meet(now - begin >= 60 * a.minutes):
-                break
-            lr = self.rate(before + 60 * a.minutes)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
-            self.prepare(lr)
-            for k, v in self.one_step().items():
-                mean[k] = 0.98 * mean.get(k, v) + 0.02 * v
-            if self.together.rank:
-                continue
-            if self.step % 100 == 0:
-                terms = " ".join(f"{k} {v:.4f}" for k, v in mean.items())
-                print(f"step {self.step} {self.seconds / 60:.1f} min lr {lr:.1e} {terms}", flush=True)
-            if now - last_save > 180:
-                self.save()
-                last_save = now
-            if now - last_eval > 60 * a.eval_minutes:
-                print("valid", json.dumps(evaluate(self.codec, utterances)), flush=True)
-                last_eval = now
-        if not self.together.rank:
-            self.save()
-            print("valid", json.dumps(evaluate(self.codec, utterances)), flush=True)
+    def evaluate(self):
+        result = evaluate(self.codec, self.utterances)
+        print("valid", json.dumps(result), flush=True)
+        scores = {name(n): v for n, v in result["pesq_stoi"].items()}
+        curves = {metric: {n: v[i] for n, v in scores.items()} for i, metric in enumerate(("PESQ-WB", "STOI"))}
+        used = sorted(result["perplexity"])
+        return curves | {"codebook perplexity": {"lowest": used[0], "median": used[len(used) // 2]}}, self.tracks()
 
-    def rate(self, end):
-        """The learning rate now: a cosine over the whole budget, so that a run ends annealed."""
-        progress = self.seconds / (60 * self.args.total_minutes or end)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-        return self.args.lr * min(1.0, (self.step + 1) / 200) * (0.02 + 0.98 * cosine)
+    def tracks(self):
+        """The first utterance of two voices, as it is and decoded."""
+        first = list({voice: (voice, x) for voice, x in reversed(self.utterances)}.items())[:2]
+        x = stack(self.codec, [u for _, u in first])
+        sounds = {"original": x} | {name(n): y for n, y in self.renditions(x).items()}
+        return [Track(f"{v}: {k}", y[i].cpu().numpy()) for i, (v, _) in enumerate(first) for k, y in sounds.items()]
+
+    def renditions(self, x):
+        """What is worth listening to, of audio [B, N]: {layers or name: sound [B, n]}."""
+        return renditions(self.codec, x)[0]
 
 
 def arguments(doc):
     """The options that training of the codec and of its decoder share."""
-    ap = argparse.ArgumentParser(description=doc.splitlines()[0])
+    ap = options(doc, lr=1e-3, rise=200)
     ap.add_argument("--corpus", type=Path, required=True)
-    ap.add_argument("--run", type=Path, required=True, help="folder of the checkpoint")
-    ap.add_argument("--minutes", type=float, required=True)
-    ap.add_argument("--total-minutes", type=float, default=0, help="length of the learning-rate schedule over all runs")
-    ap.add_argument("--eval-minutes", type=float, default=8)
-    ap.add_argument("--batch", type=int, default=4)
+    ap.add_argument("--batch", type=int, default=4, help="raise it with a GPU")
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")
-    ap.add_argument("--lr", type=float, default=1e-3)
-    ap.add_argument("--sync", type=int, default=20, help="steps between the meetings of several processes")
-    ap.add_argument("--device", default="cpu", help="cpu or cuda; with cuda raise --batch")
-    ap.add_argument("--threads", type=int, default=1)
-    ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--eval-seconds", type=float, default=4.0, help="length of each utterance for validation")
     return ap
 
 
-def main():
+def parser():
     ap = arguments(__doc__)
     ap.add_argument("--frame-power", type=float, default=CodecConfig.frame_power)
     ap.add_argument("--warm-steps", type=int, default=500, help="before the quantiser starts")
-    Trainer(ap.parse_args()).run()
+    ap.add_argument("--init-seconds", type=int, default=200, help="of speech, from which the codebooks start")
+    ap.add_argument("--sizes", type=json.loads, default={}, help="of CodecConfig, as JSON; default: the full model")
+    return ap
+
+
+def main(argv=None):
+    Trainer(parser().parse_args(argv)).run()
 
 
 if __name__ == "__main__":

@@ -7,65 +7,25 @@
 Encoder and codebooks stay as they are, so tokens and language model stay valid. Resumes from its own checkpoint.
 """
 
-import sys
 from pathlib import Path
 
-import numpy as np
+import gaps
 import torch
-from tokenise import load_codec
-from train_codec import RATES, Trainer, arguments
+from checkpoints import language_model, load_codec, read
+from masks import BASE
+from train_codec import RATES, Trainer, arguments, mean_scores, renditions, stack
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
-from soundspring.lm.model import LmConfig, MaskedLm  # noqa: E402
-
-BASE = 3
-CONTEXT = 20  # frames, as lm.conceal.Concealer has by default
-
-
-def losses(rng, frames, layers):
-    """What arrives of a stream of `layers` layers, bool [frames, layers]: packets of base and enhancement."""
-    size, received = int(rng.choice((1, 5), p=(0.3, 0.7))), np.ones((frames, layers), bool)
-    if rng.random() < 0.3:
-        return received, size
-    p, q = rng.uniform(0.05, 0.4), rng.uniform(0, 0.4)
-    for start in range(0, frames, size):
-        own = slice(start, start + size)
-        if rng.random() < p:
-            received[own] = False
-        elif rng.random() < q:
-            received[own, BASE:] = False
-    return received, size
-
-
-@torch.no_grad()
-def conceal(model, books, tokens, received, size):
-    """The concealer's latents of a stream, [T, latent], with tokens int64 and received bool [T, K]; K >= BASE."""
-    frames, layers = tokens.shape
-    latent = (books[torch.arange(layers), tokens] * received[..., None]).sum(1)
-    starts = [s for s in range(0, frames, size) if not received[s].all()]
-    if not starts:
-        return latent
-    pad = torch.zeros(CONTEXT, layers, dtype=torch.int64)
-    window = torch.tensor(starts)[:, None] + torch.arange(CONTEXT + size)
-    seen = torch.cat([pad.bool(), received])[window]
-    h = model.trunk(torch.cat([pad, tokens])[window], seen)[:, CONTEXT:].flatten(0, 1)
-    rows = window[:, CONTEXT:].flatten() - CONTEXT
-    logits = model.heads(h, tokens[rows], received[rows], slice(0, layers))
-    expected = torch.bmm(logits.float().softmax(-1).transpose(0, 1), books[:layers])
-    latent[rows] += (expected.transpose(0, 1) * ~received[rows][..., None]).sum(1)
-    return latent
+LOST = "12 layers, 20 % lost"
 
 
 class DecoderTrainer(Trainer):
+    learns_codebooks = False
+
     def __init__(self, args):
         super().__init__(args)
-        before = torch.load(args.codec, weights_only=True, map_location="cpu")
+        before = read(args.codec)
         self.earlier = {k: before[k] for k in ("step", "seconds")}
-        self.lm = None
-        if args.lm:
-            books = self.codec.quantizer.codebooks
-            self.lm = MaskedLm(LmConfig(), books).to(self.device).eval().requires_grad_(False)
-            self.lm.load_state_dict(torch.load(args.lm, weights_only=True, map_location=self.device)["model"])
+        self.lm = language_model(read(args.lm), self.codec.quantizer.codebooks) if args.lm else None
 
     def build(self):
         codec = load_codec(self.args.codec).train()
@@ -91,16 +51,36 @@ class DecoderTrainer(Trainer):
         tokens, books = tokens[:, :n], self.codec.quantizer.codebooks
         if self.lm is None or n <= BASE:
             return self.codec.quantizer.decode(tokens), torch.full_like(tokens[:, 0], n)
-        received, size = losses(self.rng, len(tokens), n)
+        received, size = gaps.losses(self.rng, len(tokens), n)
         received = torch.from_numpy(received).to(tokens.device)
-        return conceal(self.lm, books, tokens, received, size), received.sum(1)
+        return gaps.conceal(self.lm, books, tokens, received, size), received.sum(1)
+
+    def renditions(self, x):
+        decoded = renditions(self.codec, x)[0]
+        return decoded | ({LOST: self.with_losses(x)} if self.lm else {})
+
+    def with_losses(self, x):
+        """audio [B, N] -> what is left of it where every fifth packet is lost, [B, n]."""
+        tokens = renditions(self.codec, x, ())[1][..., :12]
+        tokens = tokens[:, : tokens.shape[1] // 5 * 5]
+        sounds = [gaps.play(self.codec, self.lm, t, gaps.fifth_lost(t), 5) for t in tokens]
+        return torch.stack([torch.from_numpy(y) for y in sounds])
+
+    def evaluate(self):
+        curves, tracks = super().evaluate()
+        if self.lm:
+            x = stack(self.codec, self.utterances)
+            pesq_wb, stoi = mean_scores(x, self.with_losses(x))
+            print("valid", LOST, pesq_wb, stoi, flush=True)
+            curves["PESQ-WB"][LOST], curves["STOI"][LOST] = pesq_wb, stoi
+        return curves, tracks
 
 
-def main():
+def main(argv=None):
     ap = arguments(__doc__)
     ap.add_argument("--codec", type=Path, required=True, help="checkpoint of the codec, its codebooks final")
     ap.add_argument("--lm", type=Path, help="checkpoint of the language model; without it nothing is lost")
-    DecoderTrainer(ap.parse_args()).run()
+    DecoderTrainer(ap.parse_args(argv)).run()
 
 
 if __name__ == "__main__":

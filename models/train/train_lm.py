@@ -9,18 +9,21 @@ import argparse
 import json
 import math
 import sys
-import time
 from pathlib import Path
 
+import gaps
+import masks
 import numpy as np
 import torch
 import torch.nn.functional as F
+from checkpoints import load_codec
+from loop import Training, options
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
-import masks  # noqa: E402
+from soundspring.evaluation.report import Track  # noqa: E402
 from soundspring.lm.model import LmConfig, MaskedLm  # noqa: E402
-from together import Together  # noqa: E402
-from tokenise import load_codec  # noqa: E402
+
+PARTS = {"0-2": slice(0, 3), "3-11": slice(3, 12), "12-23": slice(12, 24)}
 
 
 def nats(model, tokens, question):
@@ -66,12 +69,8 @@ def evaluate(model, tokens, rng, batches=12):
             loss, layer = (x.cpu() for x in nats(model, sample, question))
             total.index_add_(0, layer, loss.double() / math.log(2))
             count.index_add_(0, layer, torch.ones_like(loss, dtype=torch.float64))
-        bits = total / count
-        out[name] = {
-            "0-2": round(float(bits[:3].mean()), 3),
-            "3-11": round(float(bits[3:12].mean()), 3),
-            "12-23": round(float(bits[12:].mean()), 3),
-        }
+        bits = [float((total / count)[own].mean()) for own in PARTS.values()]
+        out[name] = {part: None if math.isnan(b) else round(b, 3) for part, b in zip(PARTS, bits, strict=True)}
     return out
 
 
@@ -80,24 +79,16 @@ def histogram(tokens, entries):
     return np.stack([np.bincount(tokens[:, k], minlength=entries) for k in range(tokens.shape[1])]) + 0.5
 
 
-class Trainer:
+class Trainer(Training):
     def __init__(self, args):
-        self.args = args
-        args.run.mkdir(parents=True, exist_ok=True)
-        torch.set_num_threads(args.threads)
-        torch.manual_seed(args.seed)
-        self.together = Together()
-        self.rng = np.random.default_rng([args.seed, self.together.rank])
+        super().__init__(args)
         self.tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
-        self.valid = np.load(args.tokens / "tokens_valid.npz")["tokens"]
-        self.device = torch.device(args.device)
-        self.model = MaskedLm(LmConfig(), load_codec(args.codec).quantizer.codebooks).to(self.device)
-        counts = histogram(self.tokens, self.model.config.entries)
-        static = np.log(counts / counts.sum(1, keepdims=True))
-        self.model.bias.data.copy_(torch.from_numpy(static))
-        held_out = histogram(self.valid, self.model.config.entries) - 0.5
-        bits = -(held_out * static).sum(1) / held_out.sum(1) / math.log(2)
-        print("static histogram, bits per token:", np.round(bits, 2).tolist(), flush=True)
+        self.valid = dict(np.load(args.tokens / "tokens_valid.npz"))
+        self.codec = load_codec(args.codec).to(self.device)
+        books = self.codec.quantizer.codebooks
+        config = LmConfig(**{"latent": books.shape[-1]} | args.sizes)
+        self.model = MaskedLm(config, books).to(self.device)
+        self.static_bits = self.start_from_histogram()
         decay = [p for p in self.model.parameters() if p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -105,27 +96,26 @@ class Trainer:
             lr=args.lr,
             betas=(0.9, 0.98),
         )
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = args.run / "checkpoint.pt"
-        if self.checkpoint.exists():
-            saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
-            self.model.load_state_dict(saved["model"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.step, self.seconds = saved["step"], saved["seconds"]
-            self.rng = np.random.default_rng([args.seed + self.step, self.together.rank])
+        self.resume()
 
-    def save(self):
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(
-            {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-            },
-            temporary,
-        )
-        temporary.replace(self.checkpoint)
+    def start_from_histogram(self):
+        """Give every layer the logits of its histogram -> bits per token under it, held out, [K]."""
+        counts, held_out = (histogram(t, self.model.config.entries) for t in (self.tokens, self.valid["tokens"]))
+        static = np.log(counts / counts.sum(1, keepdims=True))
+        self.model.bias.data.copy_(torch.from_numpy(static))
+        held_out -= 0.5
+        bits = -(held_out * static).sum(1) / held_out.sum(1) / math.log(2)
+        print("static histogram, bits per token:", np.round(bits, 2).tolist(), flush=True)
+        return bits
+
+    def restore(self, saved):
+        self.model.load_state_dict(saved["model"])
+
+    def state(self):
+        return {"model": self.model.state_dict(), "config": self.model.to_dict()}
+
+    def shared(self):
+        return self.model.parameters()
 
     def one_step(self):
         question = masks.draw(self.rng, self.tokens.shape[1])
@@ -138,63 +128,36 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        return float(loss.detach()) / math.log(2)
+        return {"bits a token": float(loss.detach()) / math.log(2)}
 
-    def run(self):
-        a, begin, mean = self.args, time.time(), None
-        last_save = last_eval = begin
-        before = self.seconds
-        while True:
-            now = time.time()
-            self.seconds = before + now - begin
-            meeting = self.together.world == 1 or self.step % a.sync == 0
-            if meeting and self.together.meet(self.model.parameters(), now - begin >= 60 * a.minutes):
-                break
-            lr = self.rate(before + 60 * a.minutes)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
-            bits = self.one_step()
-            mean = bits if mean is None else 0.99 * mean + 0.01 * bits
-            if self.together.rank:
-                continue
-            if self.step % 200 == 0:
-                print(f"step {self.step} {self.seconds / 60:.1f} min lr {lr:.1e} bits {mean:.3f}", flush=True)
-            if now - last_save > 180:
-                self.save()
-                last_save = now
-            if now - last_eval > 60 * a.eval_minutes:
-                self.report()
-                last_eval = now
-        if not self.together.rank:
-            self.save()
-            self.report()
+    def evaluate(self):
+        jobs = evaluate(self.model, self.valid["tokens"], np.random.default_rng(0), self.args.eval_batches)
+        print("valid", json.dumps(jobs), flush=True)
+        curves = {f"bits a token, layers {part}": {k: v[part] for k, v in jobs.items() if v[part] is not None}
+                  | {"static histogram": float(self.static_bits[own].mean())} for part, own in PARTS.items()}
+        return curves, self.tracks()
 
-    def report(self):
-        """Print the bits of every coding job on the validation voices."""
-        print("valid", json.dumps(evaluate(self.model, self.valid, np.random.default_rng(0))), flush=True)
-
-    def rate(self, end):
-        """The learning rate now: a cosine over the whole budget, so that a run ends annealed."""
-        progress = min(self.seconds / (60 * self.args.total_minutes or end), 1.0)
-        cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        return self.args.lr * min(1.0, (self.step + 1) / 300) * (0.02 + 0.98 * cosine)
+    def tracks(self):
+        """Four seconds of two voices at 12 layers, whole, and with every fifth packet lost and concealed."""
+        out, voice = [], self.valid["voice"]
+        for v in np.unique(voice)[:2]:
+            tokens = torch.from_numpy(self.valid["tokens"][voice == v][:200, :12].astype(np.int64)).to(self.device)
+            tokens = tokens[: len(tokens) // 5 * 5]
+            for what, received in (("nothing lost", torch.ones_like(tokens, dtype=torch.bool)),
+                                   ("20 % lost", gaps.fifth_lost(tokens))):
+                sound = gaps.play(self.codec, self.model, tokens, received, 5)
+                out.append(Track(f"voice {v}: {what}", sound))
+        return out
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(argv=None):
+    ap = options(__doc__, lr=8e-4, rise=300)
     ap.add_argument("--tokens", type=Path, required=True)
     ap.add_argument("--codec", type=Path, required=True)
-    ap.add_argument("--run", type=Path, required=True, help="folder of the checkpoint")
-    ap.add_argument("--minutes", type=float, required=True)
-    ap.add_argument("--total-minutes", type=float, default=0, help="length of the learning-rate schedule over all runs")
-    ap.add_argument("--eval-minutes", type=float, default=8)
-    ap.add_argument("--lr", type=float, default=8e-4)
-    ap.add_argument("--sync", type=int, default=20, help="steps between the meetings of several processes")
+    ap.add_argument("--eval-batches", type=int, default=12, help="for each coding job")
+    ap.add_argument("--sizes", type=json.loads, default={}, help="of LmConfig, as JSON; default: the full model")
     ap.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
-    ap.add_argument("--device", default="cpu", help="cpu or cuda")
-    ap.add_argument("--threads", type=int, default=1)
-    ap.add_argument("--seed", type=int, default=1)
-    Trainer(ap.parse_args()).run()
+    Trainer(ap.parse_args(argv)).run()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,12 @@
 """Checkpoints become model folders that load, and cards say what was measured with the very weights they describe."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from soundspring import weights
 
-TRAIN = Path(__file__).parents[2] / "models" / "train"
 COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 
 Files: *
@@ -25,30 +23,19 @@ License: CC-BY-3.0
 
 
 @pytest.fixture
-def train(monkeypatch):
-    """Import models/train/NAME.py by its name."""
-    import importlib
-
-    monkeypatch.syspath_prepend(str(TRAIN))
-    return importlib.import_module
-
-
-@pytest.fixture
-def exported(train, tiny_models_dir, tmp_path, monkeypatch):
+def exported(train, tiny_models_dir, tmp_path):
     """Tiny checkpoints, exported; (models folder, their state dictionaries, tokens)."""
     export = train("export")
     old, config = weights.load(tiny_models_dir / "codec", "codec")
     lm, lm_config = weights.load(tiny_models_dir / "lm", "lm")
     lm.pop("histogram")
-    from soundspring.lm.model import LmConfig
-
-    monkeypatch.setattr(export, "LmConfig", lambda: LmConfig(**lm_config["sizes"]))
     tokens = np.random.default_rng(0).integers(0, 1024, (300, 24)).astype(np.int16)
     np.savez(tmp_path / "tokens_train.npz", tokens=tokens)
     more = {"step": 7, "seconds": 90.0}
     codec = {"codec": {k: v.float() for k, v in old.items()}, "config": config["sizes"]}
     torch.save(codec | more, tmp_path / "codec.pt")
-    torch.save({"model": {k: v.float() for k, v in lm.items()}} | more, tmp_path / "lm.pt")
+    model = {"model": {k: v.float() for k, v in lm.items()}, "config": lm_config["sizes"]}
+    torch.save(model | more, tmp_path / "lm.pt")
     folder = tmp_path / "models"
     for kind in ("codec", "lm"):
         export.main([kind, "--checkpoint", str(tmp_path / f"{kind}.pt"), "--models", str(folder), "--tokens",
@@ -66,7 +53,7 @@ def test_exported_models_load_and_belong_together(exported):
     torch.testing.assert_close(model.model.state_dict()["inputs.weight"], lm["inputs.weight"].float())
     assert model.histogram.sum() == tokens.size and model.histogram[3, tokens[0, 3]] >= 1
     config = weights.load(folder / "codec", "codec")[1]
-    assert config["training"] == {"minutes": 1.5, "steps": 7, "seed": 5, "hardware": "an abacus"}
+    assert config["training"] == {"minutes": 1.5, "steps": 7, "seed": 5, "hardware": "an abacus", "recipe": "full"}
 
 
 def test_weights_that_half_precision_cannot_hold_are_refused(train):

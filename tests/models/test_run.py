@@ -1,76 +1,123 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one command that trains: its stages in order, and none of them twice."""
+"""The one command that trains: from a recording to cards, through a kill, no stage twice."""
 
-from pathlib import Path
-
+import numpy as np
 import pytest
 import torch
+from soundspring import weights
 
-TRAIN = Path(__file__).parents[2] / "models" / "train"
+STAGES = ["train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "export", "export", "quality"]
 
 
-@pytest.fixture
-def driver(monkeypatch, tmp_path):
-    """models/train/run.py with its stages replaced by what they would leave; (module, list of calls)."""
-    import importlib
+def test_a_kill_ends_all_processes_and_keeps_what_was_learned(trained):
+    assert (trained.killed, trained.free) == (143, True), (trained.work / "log").read_text()
+    assert trained.history and trained.history[-1]["step"] > 0
 
-    monkeypatch.syspath_prepend(str(TRAIN))
-    run, calls = importlib.import_module("run"), []
 
-    def option(arguments, name):
-        return arguments[arguments.index(name) + 1]
+def test_training_goes_on_where_it_was_killed(train, trained):
+    """The rows of before the kill stand first in the history, the steps of both runs are those of the recipe."""
+    rows = train("progress").read_history(trained.work / "runs/codec")
+    assert rows[: len(trained.history)] == trained.history and len(rows) > len(trained.history)
+    assert all(a["step"] < b["step"] and a["minutes"] < b["minutes"] for a, b in zip(rows, rows[1:], strict=False))
+    assert rows[-1]["step"] == 60
 
-    def leave(script, *arguments):
-        calls.append((script.stem, arguments))
-        made = {
-            "corpus": lambda: option(arguments, "--work") / "test.json",
-            "tokenise": lambda: option(arguments, "--out") / "tokens_train.npz",
-            "export": lambda: option(arguments, "--models") / arguments[0] / "config.yaml",
-        }
-        if script.stem.startswith("train"):
-            file = option(arguments, "--run") / "checkpoint.pt"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            spent = run.seconds_spent(file) + 60 * option(arguments, "--minutes")
-            torch.save({"seconds": spent}, file)
-        elif "--json" in arguments or script.stem in made:
-            file = option(arguments, "--json") if "--json" in arguments else made[script.stem]()
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
 
-    monkeypatch.setattr(run, "call", leave)
+def test_every_stage_once(train, trained, monkeypatch):
+    assert trained.calls == [*STAGES, "card"]  # the corpus was there before the kill
+    calls, run = [], train("run")
+    monkeypatch.setattr(run, "call", lambda script, *more: calls.append(script.stem))
+    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
     monkeypatch.setenv("SOUNDSPRING_MODELS", "")
-    yield run, calls
+    run.main(trained.arguments)
+    assert calls == ["card"]
 
 
-def arguments(tmp_path, *more):
-    return ["--work", str(tmp_path / "work"), "--models", str(tmp_path / "models"), "--minutes-codec", "3",
-            "--minutes-decoder", "2", "--minutes-lm", "4", *more]
+def test_the_tiny_models_carry_speech(trained):
+    """Codec and language model belong together, fit in tests, and the codec learned something of this voice."""
+    from soundspring.codec import api
+    from soundspring.lm.load import load
+
+    models = trained.work / "models"
+    codec, lm = api.load(models / "codec"), load(models / "lm", models / "codec")
+    assert sum(p.numel() for p in [*codec.parameters(), *lm.model.parameters()]) < 1e6
+    tokens = np.load(trained.work / "tokens/tokens_train.npz")["tokens"]
+    assert lm.histogram.sum() == tokens.size
 
 
-def test_all_stages_in_order_and_none_twice(driver, tmp_path):
-    run, calls = driver
-    run.main(arguments(tmp_path))
-    names = [name for name, _ in calls]
-    models = ["train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "export", "export"]
-    assert names == ["corpus", *models, *run.BENCHMARKS, "card"]
-    minutes = [a[a.index("--minutes") + 1] for name, a in calls if name.startswith("train")]
-    assert minutes == [3, 4, 2]
-    calls.clear()
-    run.main(arguments(tmp_path))
-    assert [name for name, _ in calls] == ["card"]
+def test_the_codec_learned_something(train, trained):
+    """Speech of the validation comes nearer to itself through twelve layers than through an untrained codec.
+
+    Measured: untrained 1.18 to 1.21 over five seeds, silence 2.22, this one 1.08 after its 70 steps.
+    """
+    from soundspring.codec.model import Codec
+
+    train_codec, corpus = train("train_codec"), train("data").Corpus(trained.work, "valid")
+    learned = train("checkpoints").load_codec(trained.work / "runs/decoder/checkpoint.pt")
+    torch.manual_seed(1)
+    x = train_codec.stack(learned, corpus.utterances(np.random.default_rng(0), 1.5, 1))
+    before = train_codec.renditions(Codec(learned.config).eval(), x)[0]["unquantised"]
+    after = train_codec.renditions(learned, x)[0][12]
+    far, near = (float(sum(train_codec.ReconstructionLoss()(x[:, : y.shape[1]], y).values())) for y in (before, after))
+    assert near < 0.95 * far
 
 
-def test_training_goes_on_where_it_stopped(driver, tmp_path):
-    run, calls = driver
-    folder = tmp_path / "work/runs/codec"
-    folder.mkdir(parents=True)
-    torch.save({"seconds": 60.0}, folder / "checkpoint.pt")
-    run.main(arguments(tmp_path))
-    first = next(a for name, a in calls if name == "train_codec")
-    assert first[first.index("--minutes") + 1] == 2 and first[first.index("--total-minutes") + 1] == 3
+def test_cards_say_what_it_is_and_how_it_went(trained):
+    codec, lm = ((trained.work / "models" / m / "CARD.md").read_text() for m in ("codec", "lm"))
+    for card in (codec, lm):
+        assert "> A toy" in card and "Not for use" in card and "as training went on" in card
+    assert "examples/speech.wav" in codec and "at other moments" in codec and "Then its decoder alone" in codec
+    digest = weights.sha256(trained.work / "models/codec/weights.safetensors")
+    assert digest in codec and "| 12 | 24 |" in codec and "Not measured" in lm
 
 
-def test_a_gpu_needs_its_name(driver, tmp_path, capsys):
+@pytest.mark.parametrize("kind", ["codec", "lm", "decoder"])
+def test_progress_can_be_seen_and_heard(trained, kind):
+    from soundspring.audio.io import read
+
+    folder = trained.work / "runs" / kind / "progress"
+    page = (folder / "index.html").read_text()
+    sounds = sorted(folder.glob("*.wav"))
+    assert len(sounds) >= 2 and page.count("<audio") == len(sounds) and "http" not in page.split("</style>")[1]
+    assert all(1 < len(read(file)[0]) / 16000 < 2 for file in sounds)
+    for picture in ("curves.png", "spectrograms.png"):
+        assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_trainers_do_not_share_a_folder(train, trained):
+    train_codec = train("train_codec")
+    arguments = ["--corpus", str(trained.work), "--run", str(trained.work / "locked"), "--minutes", "0",
+                 "--eval-seconds", "1.5", "--sizes", '{"latent": 8, "dim": 8, "hidden": 8}']
+    parsed = train_codec.parser().parse_args(arguments)
+    first = train_codec.Trainer(parsed)
+    with pytest.raises(RuntimeError, match="another process is training"):
+        train_codec.Trainer(parsed)
+    first.lock.close()
+
+
+def test_checkpoints_replace_each_other_whole(train, trained):
+    runs = trained.work / "runs"
+    assert not list(runs.rglob("*.tmp")) and not list((trained.work / "figures").glob("*.part"))
+    codec, refitted = (torch.load(runs / "codec" / f"{n}.pt", weights_only=True) for n in ("checkpoint", "refitted"))
+    assert refitted["step"] == codec["step"] and not codec["codec"]["quantizer.bonus"].any()
+    assert refitted["codec"]["quantizer.bonus"].any()
+
+
+def test_a_recipe_names_all_stages_and_no_others(train, tmp_path):
+    run = train("run")
+    assert set(run.read_recipe("full")) == set(run.read_recipe("tiny"))
+    (tmp_path / "odd.yaml").write_text("train_codec: {minutes: 1}\ntrain_codex: {}\n")
+    with pytest.raises(ValueError, match="train_codex"):
+        run.read_recipe(str(tmp_path / "odd.yaml"))
+    with pytest.raises(ValueError, match="full, tiny"):
+        run.read_recipe("huge")
+
+
+def test_options_become_arguments(train):
+    options = {"eval_minutes": 8, "quick": True, "full": False, "sizes": {"dim": 4}}
+    assert train("run").command(options) == ["--eval-minutes", "8", "--quick", "--sizes", '{"dim": 4}']
+
+
+def test_no_more_processes_than_gpus(train, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        driver[0].main(arguments(tmp_path, "--device", "cuda"))
-    assert "--hardware" in capsys.readouterr().err
+        train("run").main(["--work", str(tmp_path), "--device", "cuda", "--processes", "99"])
+    assert "--processes" in capsys.readouterr().err

@@ -1,22 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mathematics of training: gradients, codebooks, and losses as the link has them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-
-TRAIN = Path(__file__).parents[2] / "models" / "train"
-
-
-@pytest.fixture
-def train(monkeypatch):
-    """Import models/train/NAME.py by its name."""
-    import importlib
-
-    monkeypatch.syspath_prepend(str(TRAIN))
-    return importlib.import_module
 
 
 def test_distortion_is_reverse_water_filling(train):
@@ -81,17 +68,17 @@ def test_decoder_is_trained_on_what_the_concealer_makes(train, tiny_models_dir, 
     from soundspring.lm import load
     from soundspring.lm.conceal import Concealer
 
-    decoder = train("train_decoder")
+    gaps = train("gaps")
     lm = load.load(tiny_models_dir / "lm", tiny_models_dir / "codec")
     rng = np.random.default_rng(4)
     tokens = rng.integers(0, lm.model.config.entries, (40, 12))
     received = np.ones((40, 12), bool)
     for start in range(20, 40, size):
         received[start : start + size, (0, 3, 12)[start // size % 3] :] = False
-    concealer = Concealer(lm.model, lm.codebooks, 12, context=decoder.CONTEXT, groups=[3, 12])
+    concealer = Concealer(lm.model, lm.codebooks, 12, context=gaps.CONTEXT, groups=[3, 12])
     told = [concealer.push(tokens[s : s + size].astype(np.int16), received[s : s + size]) for s in range(0, 40, size)]
-    latent = decoder.conceal(lm.model, lm.codebooks, torch.from_numpy(tokens), torch.from_numpy(received), size)
-    rows = np.arange(40) >= decoder.CONTEXT  # the concealer starts without a past, training with an empty one
+    latent = gaps.conceal(lm.model, lm.codebooks, torch.from_numpy(tokens), torch.from_numpy(received), size)
+    rows = np.arange(40) >= gaps.CONTEXT  # the concealer starts without a past, training with an empty one
     rows &= received.any(1)  # of what it knows nothing of, the concealer plays a mixture that the decoder never saw
     assert (~received[rows]).any()
     assert np.allclose(np.concatenate([e.latent for e in told])[rows], latent[rows], atol=1e-4)
@@ -99,8 +86,8 @@ def test_decoder_is_trained_on_what_the_concealer_makes(train, tiny_models_dir, 
 
 
 def test_losses_are_whole_packets(train):
-    rng, decoder = np.random.default_rng(5), train("train_decoder")
-    seen = [decoder.losses(rng, 100, 12) for _ in range(200)]
+    rng, gaps = np.random.default_rng(5), train("gaps")
+    seen = [gaps.losses(rng, 100, 12) for _ in range(200)]
     lost = np.array([1 - r.mean() for r, _ in seen])
     assert 0.2 < (lost == 0).mean() < 0.4 and 0.1 < lost.mean() < 0.35
     for received, size in seen:
