@@ -24,6 +24,7 @@ from soundspring.evaluation.report import Track  # noqa: E402
 
 RATES = (3, 6, 12, 24)
 LATENT_RMS = 2.1  # at which the latent is held: codebooks follow a drifting scale too slowly
+INAUDIBLE = -7.5  # nepers, of a band
 BITS_A_LAYER = 7.0  # of a layer's 10: what a Gaussian source would need for the error that a layer leaves
 
 
@@ -214,9 +215,11 @@ class Trainer(Training):
         x = torch.from_numpy(self.train.batch(self.rng, a.batch, int(a.segment * RATE))).to(self.device)
         z, layers, terms = self.latents(x)
         with torch.autocast(self.device.type, torch.bfloat16):
-            y, _ = codec.synthesise(z, layers, codec.decoder_state(a.batch))
-        x, y = x[:, : -codec.delay], y.float()[:, codec.delay :]
+            coefficients, levels, _ = codec.spectrum(z, layers, codec.decoder_state(a.batch).stack)
         zero = x.new_zeros(a.batch, codec.config.hop)
+        y, _ = codec.mdct.synthesise(coefficients, zero)
+        terms |= self.level(x, levels, zero)
+        x, y = x[:, : -codec.delay], y[:, codec.delay :]
         ca, cb = (codec.compress(codec.mdct.analyse(s, zero)[0]) for s in (x, y))
         terms = self.loss(x, y) | {"mdct": 0.5 * (ca - cb).abs().mean()} | terms
         self.optimizer.zero_grad()
@@ -225,6 +228,11 @@ class Trainer(Training):
         self.optimizer.step()
         self.step += 1
         return {k: float(v.detach()) for k, v in terms.items()}
+
+    def level(self, x, levels, zero):
+        """The term of the loss for levels of bands [B, T, bands] that the decoder states for audio [B, N]."""
+        true = self.codec.bands.levels(self.codec.mdct.analyse(x, zero)[0])
+        return {"level": 0.3 * ((levels - true).abs() * (true > INAUDIBLE)).mean()}
 
     def shared(self):
         return [*self.codec.parameters(), *((self.ema.sum, self.ema.count) if self.ema else ())]

@@ -29,7 +29,7 @@ class DecoderTrainer(Trainer):
 
     def build(self):
         codec = load_codec(self.args.codec).train()
-        for part in (codec.enc_skip, codec.enc_in, codec.encoder, codec.enc_out):
+        for part in (codec.enc_skip, codec.enc_in, codec.encoder, codec.enc_out, codec.level_skip, codec.level_in):
             part.requires_grad_(False)
         return codec
 
