@@ -45,7 +45,7 @@ def _places() -> Iterator[str]:
 
 
 def _declare(lib: ctypes.CDLL) -> None:
-    """Argument and result types; ctl functions are variadic and stay undeclared. AttributeError where one is missing."""
+    """Argument and result types; ctl functions are variadic: undeclared. AttributeError where one is missing."""
     pointer, integer = ctypes.c_void_p, ctypes.c_int
     samples = np.ctypeslib.ndpointer(np.float32, 1, flags="C")
     for name, result, arguments in (
