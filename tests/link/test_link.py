@@ -232,7 +232,7 @@ def test_datagrams_carry_all_and_copies_stand_in_for_lost_bases(tiny_models, spe
     assert [d.status for d in got] == [missing.get(i, ("ok", "ok")) for i in range(len(sent))]
     with pytest.raises(ValueError, match="sort them"):
         from_datagrams(link, sent[1:])
-    foreign = [bytes([sent[0][0] ^ 1]), *sent[1:]]
+    foreign = [bytes([sent[0][0] ^ 1]) + sent[0][1:], *sent[1:]]
     with pytest.raises(PacketError, match="weights"):
         from_datagrams(link, foreign)
 
