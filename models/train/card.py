@@ -197,9 +197,9 @@ def loss(figures: dict | None) -> str:
         return out + MISSING
     known = figures["about"]["opus"] or "not installed"
     out += measured_on(figures) + (
-        "Real entropy decoding; files and losses the same for every system. What each case and `kbps` (all that is sent "
-        f"above FEC or UDP) mean stands at the head of `benchmarks/loss.py`. Opus: {known}, in-band FEC told the loss "
-        "rate, one packet of look-ahead.\n"
+        "Real entropy decoding; files and losses the same for every system. What each case and `kbps` (all that is "
+        f"sent above FEC or UDP) mean stands at the head of `benchmarks/loss.py`. Opus: {known}, in-band FEC told the "
+        "loss rate, one packet of look-ahead.\n"
     )
     return out + "".join(against_opus(n, c) + against_concealers(n, c, figures) for n, c in figures["cases"].items())
 
@@ -262,7 +262,7 @@ def weak_spots(figures: dict | None) -> str:
         for metric in ("pesq_wb", "plcmos")
         if m[metric]["mean"] is not None and m[metric]["mean"] - (m[metric]["ci95"] or 0) <= 0
     ]
-    lead = "Differences to Opus and to simple concealment that are not clearly positive (ours minus theirs, paired):\n\n"
+    lead = "Paired differences, ours minus Opus or simple concealment, that are not clearly positive:\n\n"
     every = "Better than every peer at every loss measured, beyond the 95 % interval of the difference.\n"
     return (
         out
