@@ -215,7 +215,8 @@ def measure(links: dict[str, Link], utterances, with_peers: set[int], with_opus:
                     simple = i in with_peers and loss in INDEPENDENT
                     results[c][loss].append(sent[case.profile].run(case, spec, seed + i, simple))
     return {c: {"setting": setting(links[case.profile]),
-                "losses": {loss: summary(runs) for loss, runs in results[c].items()}} for c, case in CASES.items()}
+                "losses": {loss: summary(runs) for loss, runs in results[c].items()}}
+            for c, case in CASES.items() if all(results[c].values())}
 
 
 def table(cases: dict) -> Iterable[str]:
@@ -239,8 +240,8 @@ def main(argv=None) -> dict:
     utterances, with_opus = speech(args), opus.available()
     if not with_opus:
         print(f"without Opus: {opus.MISSING}")
-    every = max(round(len(utterances) * args.length / max(args.peers_seconds, 0.1)), 1)
-    with_peers = set(range(0, len(utterances), every))
+    told = min(-(-args.peers_seconds // args.length), len(utterances))  # utterances, evenly over the voices
+    with_peers = {int(i * len(utterances) / told) for i in range(int(told))}
     models = Models()
     links = {"packet20": Link(load(args.packet_profile), models),
              "reference": Link(load("reference").with_layers(LAYERS), models)}

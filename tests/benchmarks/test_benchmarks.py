@@ -112,7 +112,7 @@ def test_saving(run):
 
 
 def test_loss(run):
-    figures = run("loss")
+    figures = run("loss", "--length", "1")
     cases = figures["cases"]
     assert list(cases) == ["datagrams", "packets", "superframes", "reference packets"]
     for name, case in cases.items():
