@@ -238,22 +238,46 @@ def saving(figures: dict | None) -> str:
 
 
 def loss(figures: dict | None) -> str:
-    out = "\n## Concealment\n\n"
+    """Under loss: this system beside Opus, then the model's concealment beside simple ones."""
+    out = "\n## Packet loss\n\n"
     if figures is None:
         return out + MISSING
-    out += measured_on(figures) + "Real entropy decoding at 6 kbps raw; the losses are the same for every method.\n"
-    for name, kinds in figures["profiles"].items():
-        for kind, rates in kinds.items():
-            rows = [
-                [f"{percent} %", f"{100 * f['decodable_fraction']:.1f} %", method, *metrics(m)]
-                for percent, f in rates.items()
-                for method, m in f["methods"].items()
-                if int(percent) or method == "model"
-            ]
-            out += f"\nProfile {name}, loss of {kind}:\n\n" + table(
-                ["loss", "packets decodable", "method", "PESQ-WB", "STOI", "PLCMOS"], rows
-            )
-    return out
+    known = figures["about"]["opus"] or "not installed"
+    out += measured_on(figures) + (
+        "Real entropy decoding; files and losses the same for every system. What each case and `kbps` (all that is "
+        f"sent above FEC or UDP) mean stands at the head of `benchmarks/loss.py`. Opus: {known}, in-band FEC told the "
+        "loss rate, one packet of look-ahead.\n"
+    )
+    return out + "".join(against_opus(n, c) + against_concealers(n, c, figures) for n, c in figures["cases"].items())
+
+
+def against_opus(name: str, case: dict) -> str:
+    """One table of a case: a row for each loss and system."""
+    kind = case["setting"]
+    rows = [
+        [loss, system, f"{s['kbps']:.1f}", decodable(f) if system == "soundspring" else "", *metrics(s)]
+        for loss, f in case["losses"].items()
+        for system, s in f["systems"].items()
+    ]
+    return (
+        f"\n### {name}\n\nProfile {kind['profile']}: {kind['layers']} layers, policy {kind['policy']}, window "
+        f"{kind['window']}, look-ahead {kind['lookahead']}, copies {kind['copies']}; a receiver waits "
+        f"{kind['wait_ms']:.0f} ms for what comes later.\n\n"
+        + table(["loss", "system", "kbps", "packets decodable", "PESQ-WB", "STOI", "PLCMOS"], rows)
+    )
+
+
+def against_concealers(name: str, case: dict, figures: dict) -> str:
+    """The same case, with simple concealers in place of the model."""
+    rows = [
+        [loss, method, *metrics(m)] for loss, f in case["losses"].items() for method, m in f["methods"].items()
+    ]
+    lead = f"\nThe concealment alone, {name}, on {figures['about']['concealers_seconds']:.0f} s of it:\n\n"
+    return lead + table(["loss", "method", "PESQ-WB", "STOI", "PLCMOS"], rows) if rows else ""
+
+
+def decodable(figures: dict) -> str:
+    return f"{100 * figures['decodable_fraction']:.1f} %"
 
 
 def speed(figures: dict | None) -> str:
@@ -273,22 +297,20 @@ def speed(figures: dict | None) -> str:
 
 
 def weak_spots(figures: dict | None) -> str:
-    """Where concealment does not beat its peers."""
+    """Where it does not beat its peers."""
     out = "\n## Where it fails\n\n"
     if figures is None:
         return out + MISSING
     lines = [
-        f"- {name}, {percent} % of {kind}: not better than `{peer}` in {NAMES[metric]} ({show(m[metric], 2)})\n"
-        for name, kinds in figures["profiles"].items()
-        for kind, rates in kinds.items()
-        for percent, f in rates.items()
-        if int(percent)
-        for peer, m in f["model_minus_peer"].items()
+        f"- {name}, {loss}: not better than `{peer}` in {NAMES[metric]} ({show(m[metric], 2)})\n"
+        for name, case in figures["cases"].items()
+        for loss, f in case["losses"].items()
+        for peer, m in (f["ours_minus"] | f["model_minus_peer"]).items()
         for metric in ("pesq_wb", "plcmos")
         if m[metric]["mean"] is not None and m[metric]["mean"] - (m[metric]["ci95"] or 0) <= 0
     ]
-    lead = "Differences to simple concealment that are not clearly positive (model minus peer, paired):\n\n"
-    every = "Concealment beats every peer at every loss measured, beyond the 95 % interval of the difference.\n"
+    lead = "Paired differences, ours minus Opus or simple concealment, that are not clearly positive:\n\n"
+    every = "Better than every peer at every loss measured, beyond the 95 % interval of the difference.\n"
     return (
         out
         + (lead + "".join(lines) if lines else every)

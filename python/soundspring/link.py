@@ -20,6 +20,7 @@ import numpy as np
 from . import weights
 from .burst_header import HeaderCode
 from .coding import pmf
+from .coding.datagram import pack_datagram, unpack_datagram
 from .coding.packet import BurstHeader, Packet, PacketError, model_id, payload_bytes
 from .coding.search import RateDistortionSearch
 from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder
@@ -32,7 +33,8 @@ from .modem.qam import demap, map_bits
 from .modem.receiver import Burst, BurstReceiver
 from .profile import FRAME, LinkProfile, with_radio
 
-SEQUENCES = 256  # of the 8-bit sequence number in a burst header
+SEQUENCES = 256  # of the 8-bit sequence number in a burst header or a datagram
+NOTHING = np.zeros(0, np.uint8)  # the copy of what was never sent
 
 
 class Models:
@@ -264,6 +266,10 @@ class Counts:
         self.model_bits += sum(g.model_bits for g in groups)
         self.payload_bits += sum(len(g.bits) for g in groups)
 
+    def add_copy(self, bits: np.ndarray) -> None:
+        self.copies_sent += 1
+        self.copy_bits += 8 * len(payload_bytes(bits))
+
     def add(self, decoded: DecodedSuperframe) -> None:
         self.status.append(decoded.status)
 
@@ -456,3 +462,37 @@ def from_packets(link: Link, packets: Iterable[Packet], count: int) -> list[tupl
             previous = max(previous, sequence)
             got.setdefault((sequence, p.group), p.bits)
     return [(s, [got.get((s, g)) for g in range(groups)]) for s in range(count)]
+
+
+def to_datagrams(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -> list[bytes]:
+    """Payload bits -> one datagram a superframe: its base, the profile's copies of earlier bases, the rest.
+
+    All of a datagram arrives or none of it. Before the first superframe there is nothing to copy: an empty payload.
+    """
+    model, bases, out = model_id(link.models.sha256, 6), [NOTHING] * link.profile.copies, []
+    for sequence, (base, *rest) in frames:
+        header = BurstHeader(link.profile.id, model, sequence % SEQUENCES)
+        out.append(pack_datagram(header, [base, *bases, *rest]))
+        bases = [base, *bases][: link.profile.copies]
+    return out
+
+
+def from_datagrams(link: Link, datagrams: Sequence[bytes | None]) -> list[tuple[int, list[np.ndarray | None]]]:
+    """Datagrams of consecutive superframes, None where lost -> the superframes; copies stand in for lost bases.
+
+    A base is known for certain to be lost only when `copies` more datagrams had their time. Raises PacketError on
+    datagrams of another version or other weights, ValueError on one that stands in another's place.
+    """
+    model, groups, copies = model_id(link.models.sha256, 6), len(link.profile.groups), link.profile.copies
+    frames: list = [(s, [None] * groups) for s in range(len(datagrams))]
+    for s, data in enumerate(datagrams):
+        if data is None:
+            continue
+        header, (base, *rest) = unpack_datagram(data, groups + copies, model)
+        if header.sequence != s % SEQUENCES:
+            raise ValueError(f"datagrams: number {header.sequence} stands at {s}; sort them, None for those missing")
+        frames[s][1][:] = [base, *rest[copies:]]
+        for back, bits in enumerate(rest[:copies], 1):
+            if len(bits) and frames[s - back][1][0] is None:
+                frames[s - back][1][0] = bits
+    return frames

@@ -112,7 +112,8 @@ class LinkProfile:
     groups: layers at which each packet's group ends, rising (3, 12 means layers 0-2 and 3-11).
     policy: `independent` | `layered` | `chained` (see docs/wire-format.md). window: superframes that a packet's
     context may reach over, its own included. refresh: `chained` starts afresh every so many superframes.
-    copies: how many later superframes repeat a base packet. lookahead: superframes the concealer waits for.
+    copies: how many later superframes repeat a base packet; the decoder waits for as many. Only without a radio part.
+    lookahead: superframes that the concealer waits for beyond that.
     rate_weight: what a bit counts against the error when the transmitter chooses its tokens; 0 sends the nearest ones,
     1 gives for a bit the error that a bit of one more layer would remove. Receivers need not know it.
     """
@@ -155,10 +156,17 @@ class LinkProfile:
             raise ValueError(f"schedule: each of the frames 0..{self.superframe - 1} must appear exactly once")
         if self.phy and len(self.phy.packets) != len(self.groups):
             raise ValueError(f"phy.packets: {len(self.phy.packets)} packets for {len(self.groups)} groups")
+        if self.phy and self.copies:
+            raise ValueError(f"copies: {self.copies} in a profile with phy, but bursts carry none; leave one out")
 
     @property
     def layers(self) -> int:
         return self.groups[-1]
+
+    @property
+    def wait(self) -> int:
+        """Superframes that a receiver waits before it plays one: for copies, then for the look-ahead."""
+        return self.copies + self.lookahead
 
     @property
     def superframe_samples(self) -> int:

@@ -112,24 +112,53 @@ def test_saving(run):
 
 
 def test_loss(run):
-    figures = run("loss")["profiles"]
-    assert {(n, k) for n, kinds in figures.items() for k in kinds} == {
-        ("reference", "packets"), ("reference", "superframes"), ("packet20", "packets")}
-    for kinds in figures.values():
-        for rates in kinds.values():
-            assert rates[0]["decodable_fraction"] == 1
-            assert rates[0]["methods"]["mute"] == rates[0]["methods"]["model"]
-            assert rates[30]["decodable_fraction"] < 1 and rates[30]["packets_desync"] == 0
+    figures = run("loss", "--length", "1")
+    cases = figures["cases"]
+    assert list(cases) == ["datagrams", "packets", "superframes", "reference packets"]
+    for name, case in cases.items():
+        assert case["setting"]["wait_ms"] == (20 if case["setting"]["profile"] == "packet20" else 0)
+        for f in case["losses"].values():
+            rates = {n: s["kbps"] for n, s in f["systems"].items()}
+            if figures["about"]["opus"] and name != "reference packets":
+                assert rates["opus 18 FEC"] == 18 and rates["opus 24 FEC"] == 24
+                assert set(f["ours_minus"]) == {"opus 18 FEC", "opus 24 FEC"}
+            # 9 bytes a packet, three packets in 20 ms; all in one datagram cost four bytes or so.
+            least, most = {"datagrams": (8, 14), "packets": (18, 24)}.get(name, (5, 8))
+            assert least < rates["soundspring"] < most
+    assert cases["datagrams"]["losses"]["0 %"]["decodable_fraction"] == 1
+    assert {"10 % in bursts of 3", "WLAN"} < set(cases["superframes"]["losses"])
+    lossy = [case["losses"]["30 %"] for case in cases.values()]
+    assert all(f["decodable_fraction"] < 1 and f["packets_desync"] == 0 for f in lossy)
+    assert all(set(f["methods"]) == {"model", "fewer layers", "repeat and fade", "mute"} for f in lossy)
     # A whole superframe lost takes no other packet with it.
-    assert all(f["packets_undecodable"] == 0 for f in figures["reference"]["superframes"].values())
+    assert all(f["packets_undecodable"] == 0 for f in cases["superframes"]["losses"].values())
 
 
-def test_losses_of_a_lower_rate_are_among_those_of_a_higher_one(benchmark):
+def test_losses_are_shared_and_nested(benchmark):
     losses = benchmark("loss").losses
-    for kind in ("packets", "superframes"):
-        few, many = (losses(kind, percent, 3, 400, 2) for percent in (10, 30))
-        assert not (few & ~many).any() and many.mean() == pytest.approx(0.3, abs=0.06)
-    assert (losses("superframes", 20, 3, 50, 2)[:, 0] == losses("superframes", 20, 3, 50, 2)[:, 1]).all()
+    few, many = (losses(f"bernoulli:{p}", 3, 400, 3) for p in (0.1, 0.3))
+    assert not (few & ~many).any() and many.mean() == pytest.approx(0.3, abs=0.06)
+    np.testing.assert_array_equal(many[:, :1], losses("bernoulli:0.3", 3, 400, 1))
+    assert abs(np.corrcoef(many.T)[0, 1]) < 0.2
+
+
+def missing(frames):
+    """Superframes without their base, and those without their enhancement."""
+    return tuple([s for s, payloads in frames if payloads[g] is None] for g in (0, 1))
+
+
+def test_what_is_left_after_loss(benchmark, tiny_models, speech_like):
+    """A datagram takes all its packets along, and its copy with it; single packets go on their own."""
+    from soundspring.link import Link, encode
+    from soundspring.profile import load
+
+    cases, link = benchmark("loss").CASES, Link(load("packet20"), tiny_models)
+    sent = list(encode(link, speech_like[:3200]))
+    lost = np.zeros((len(sent), 3), bool)
+    lost[[2, 5, 6], 0] = True
+    assert missing(cases["datagrams"].arrive(link, sent, lost[:, :1])) == ([5], [2, 5, 6])
+    lost[3, 2] = lost[8, 1] = True  # the copy that the superframe behind 2 carries, and an enhancement
+    assert missing(cases["packets"].arrive(link, sent, lost)) == ([2], [8])
 
 
 def test_link(run, benchmark, monkeypatch, tmp_path):

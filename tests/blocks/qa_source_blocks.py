@@ -135,6 +135,30 @@ def test_engine_agrees_with_the_functions(link, speech_like, channel, snr, loss)
     assert ours.counts.packets_sent == 28 and (ours.counts.packets_lost > 0) == (snr != 12.0)
 
 
+@pytest.mark.parametrize("loss", [None, "bernoulli:0.3"])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_engine_agrees_with_the_functions_on_copies(tiny_models, speech_like, copies, loss):
+    link = functions.Link(profile.replace_profile(profile.load("packet20"), copies=copies), tiny_models)
+    ours, theirs = (engine(link, speech_like[:12000], None, parse_loss(loss, 5) if loss else None)
+                    for engine in (functions.run, flowgraph))
+    assert ours.counts == theirs.counts and np.array_equal(ours.audio, theirs.audio)
+    assert ours.counts.copies_sent > 30 * copies and (ours.counts.packets_lost > 0) == (loss is not None)
+
+
+def test_copies_repair_and_are_no_duplicates(tiny_models):
+    sent = [pdu(t.ravel()) for t in np.random.default_rng(2).integers(0, 1024, (5, 1, 12)).astype(np.int16)]
+    messages = through(entropy_encoder("packet20"), sent)
+    assert [(m["sequence"], m["copy"]) for m, _ in messages if "copy" in m] == [(0, 1), (1, 1), (2, 1), (3, 1)]
+    lost = ((1, 0, None), (3, 0, None), (3, 0, 1))
+    left = [pdu(d, **m) for m, d in messages if (m["sequence"], m["group"], m.get("copy")) not in lost]
+    block = entropy_decoder("packet20", 0)
+    status = [m["status"] for m, _ in through(block, [*left, clock(5)])]
+    assert status == ["ok ok", "ok ok", "ok ok", "lost undecodable"] and block.dropped == 0
+    block.end = 5  # till now the last one waited for a copy that might still come
+    block.receive(clock(5))
+    assert block.counts.status[-1] == ("ok", "ok") and len(block.counts.status) == 5
+
+
 def test_byte_packets_carry_everything(link):
     encoder = link.entropy_encoder()
     sent = {(s, g): group.bits for s, t in enumerate(tokens(3)) for g, group in enumerate(encoder.push(t)[1])}

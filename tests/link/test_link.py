@@ -11,7 +11,7 @@ import pytest
 from soundspring import profile
 from soundspring.channel.factory import make_channel
 from soundspring.channel.loss import parse_loss
-from soundspring.coding.packet import Packet, model_id
+from soundspring.coding.packet import Packet, PacketError, model_id
 from soundspring.coding.ssp import SspMeta, write_ssp
 from soundspring.link import (
     Counts,
@@ -22,12 +22,14 @@ from soundspring.link import (
     demodulate,
     drop_packets,
     encode,
+    from_datagrams,
     from_packets,
     in_order,
     modulate,
     run,
     speak,
     superframes,
+    to_datagrams,
     to_packets,
 )
 
@@ -216,6 +218,27 @@ def test_a_copy_carries_the_very_payload(tiny_models, speech_like):
     whole = tokens_of(link, from_packets(link, packets, len(frames)))
     assert all(d.status == ("ok", "ok") for d in got[:-1]) and got[-1].status == ("lost", "undecodable")
     assert all(np.array_equal(a.tokens, b.tokens) for a, b in zip(got[:-1], whole, strict=False))
+
+
+def test_datagrams_carry_all_and_copies_stand_in_for_lost_bases(tiny_models, speech_like):
+    link = Link(profile.load("packet20"), tiny_models)
+    frames = list(encode(link, speech_like[:4000]))
+    sent = to_datagrams(link, frames)
+    for (_, got), (_, put) in zip(from_datagrams(link, sent), frames, strict=True):
+        for one, other in zip(got, put, strict=True):
+            assert np.array_equal(one[: len(other)], other) and not one[len(other) :].any()
+    got = tokens_of(link, from_datagrams(link, [None if i in (2, 5, 6) else d for i, d in enumerate(sent)]))
+    missing = {2: ("ok", "lost"), 5: ("lost", "lost"), 6: ("ok", "lost")}
+    assert [d.status for d in got] == [missing.get(i, ("ok", "ok")) for i in range(len(sent))]
+    with pytest.raises(ValueError, match="sort them"):
+        from_datagrams(link, sent[1:])
+    foreign = [bytes([sent[0][0] ^ 1]) + sent[0][1:], *sent[1:]]
+    with pytest.raises(PacketError, match="weights"):
+        from_datagrams(link, foreign)
+
+
+def test_a_copy_of_the_base_waits_for_one_superframe():
+    assert profile.load("packet20").wait == 1 and profile.load("reference").wait == 0
 
 
 # --- packets in any order, hostile or not ----------------------------------------------------------------------------

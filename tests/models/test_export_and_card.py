@@ -119,6 +119,27 @@ def test_cards_hold_what_was_measured(train, exported, work, tmp_path):
     assert "Not measured with these weights." in lm and "Not measured" not in codec
 
 
+def test_the_card_shows_opus_beside_us_under_the_same_losses(train):
+    card = train("card")
+    ours, theirs = ({m: mean(v) for m in ("pesq_wb", "stoi", "plcmos", "si_sdr_db")} for v in (2.5, 2.0))
+    lossy = {"decodable_fraction": 0.9, "methods": {"model": ours, "mute": theirs},
+             "systems": {"soundspring": {"kbps": 9.21} | ours, "opus 18 FEC": {"kbps": 18.0} | theirs},
+             "ours_minus": {"opus 18 FEC": {m: mean(0.5) for m in ours}},
+             "model_minus_peer": {"mute": {m: mean(0.05) for m in ours}}}
+    setting = {"profile": "packet20", "policy": "layered", "window": 1, "lookahead": 0, "copies": 1, "layers": 12,
+               "wait_ms": 20.0}
+    speech = {"seconds": 18.0, "utterances": 4, "seconds_per_voice": {"alice": 18.0}}
+    figures = {"about": {"speech": speech, "seed": 0, "opus": "libopus 1.6.1", "concealers_seconds": 9.0},
+               "cases": {"datagrams": {"setting": setting, "losses": {"10 %": lossy}}}}
+    text = card.loss(figures)
+    assert "| 10 % | soundspring | 9.2 | 90.0 % | 2.50 ± 0.10 |" in text
+    assert "| 10 % | opus 18 FEC | 18.0 |  | 2.00" in text
+    assert "window 1, look-ahead 0, copies 1; a receiver waits 20 ms" in text and "| 10 % | mute | 2.00" in text
+    weak = card.weak_spots(figures)
+    assert "datagrams, 10 %: not better than `mute` in PESQ-WB (0.05 ± 0.10)" in weak and "opus 18" not in weak
+    assert card.loss(None).endswith(card.MISSING)
+
+
 def test_figures_of_other_weights_are_refused(train, exported, work, tmp_path):
     models, figures = exported[0], quality_figures(exported[0])
     figures["about"]["weights_sha256"]["codec"] = "0" * 64

@@ -87,6 +87,7 @@ def test_another_rate_keeps_the_base_and_has_no_radio(layers, groups):
         ({"lookahead": "two"}, "lookahead"),
         ({"refresh": 0}, "refresh"),
         ({"copies": 3}, "copies"),
+        ({"copies": 1}, "copies"),  # bursts carry none
         ({"id": 8}, "id"),
         ({"name": 5}, "name"),
         ({"schedule": [[0, 1, 2, 3]]}, "schedule"),

@@ -19,7 +19,7 @@ class entropy_decoder(PduBlock):
     lost). Entries that it sets: `soundspring_sequence`, `soundspring_received` (u8 vector: which tokens are known),
     `soundspring_frames`, `soundspring_layers`, `soundspring_status` (one word for each packet: ok, lost, undecodable
     or desync). A superframe goes out when its packets are complete, when a later one comes, or when a clock PDU says
-    that it is due.
+    that it is due; where the profile has copies it waits for so many superframes more.
 
     Args:
         profile: name of a link profile, or a YAML file.
@@ -27,6 +27,7 @@ class entropy_decoder(PduBlock):
 
     Attributes:
         counts: what became of the packets, see `link.Counts`.
+        end: superframes in all, where that is known: nothing waits for copies that are never sent.
 
     Raises:
         ValueError, FileNotFoundError: a parameter, the profile or the models cannot be used; the message says why.
@@ -39,7 +40,7 @@ class entropy_decoder(PduBlock):
         self._profile = load(profile)
         self._link = Link(self._profile)
         self._decoder = self._link.entropy_decoder()  # loads the models, before the flowgraph runs
-        self._next = first_sequence
+        self._next, self.end = first_sequence, LIMIT
         self._open: dict[int, dict[int, np.ndarray]] = {}
         self.counts = Counts()
 
@@ -51,18 +52,20 @@ class entropy_decoder(PduBlock):
         if self._next < 0 or abs(sequence - self._next) > JUMP:
             self._restart(sequence)
         if sequence < self._next:
+            if entry(meta, "copy"):
+                return []  # of what was complete without it
             raise PduError(f"superframe {sequence} comes late or twice")
         packets = self._open.setdefault(sequence, {})
         if entry(meta, "ok", True):
             packets[group] = data
-        out = self._up_to(sequence)
-        if len(packets) == len(self._profile.groups):
-            out += self._up_to(sequence + 1)
-        return out
+        stop = max(sequence - self._profile.copies, self._next)
+        while len(self._open.get(stop, ())) == len(self._profile.groups):
+            stop += 1
+        return self._up_to(stop)
 
     def on_clock(self, due: int) -> None:
         if self._next >= 0 and due - self._next <= JUMP:
-            for meta, tokens in self._up_to(due):
+            for meta, tokens in self._up_to(due if due >= self.end else due - self._profile.copies):
                 self.message_port_pub(PORT, put_together(meta, tokens))
         self.message_port_pub(PORT, clock(due))
 

@@ -151,7 +151,7 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
         **score(audio, result.audio),
         "rtf_tx": round(result.timer.tx / seconds, 3),
         "rtf_rx": round(result.timer.rx / seconds, 3),
-        "latency_ms": round(frame_ms * (1 + link.profile.lookahead) + 20 + (1000 * burst / phy.rate if phy else 0), 1),
+        "latency_ms": round(frame_ms * (1 + link.profile.wait) + 20 + (1000 * burst / phy.rate if phy else 0), 1),
     }
 
 

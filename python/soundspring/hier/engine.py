@@ -29,7 +29,7 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     loss = "none" if loss is None else loss
     # Every block is held by a name until the run is over: GNU Radio itself keeps no reference to Python blocks.
     if channel is None:
-        parts = _packets_only(top, link, source, head, loss)
+        parts = _packets_only(top, link, source, head, len(padded), loss)
     else:
         parts = _over_the_air(top, link, source, head, len(padded), channel, loss)
     top.connect(head, sink)
@@ -38,6 +38,8 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     counts = Counts(
         bursts_sent=len(padded) if channel is not None else 0,
         packets_sent=sent.counts.packets_sent,
+        copies_sent=sent.counts.copies_sent,
+        copy_bits=sent.counts.copy_bits,
         model_bits=sent.counts.model_bits,
         payload_bits=sent.counts.payload_bits,
         frames_concealed=hidden.frames_concealed,
@@ -52,11 +54,12 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     return LinkResult(sound, counts, timer, points, snr)
 
 
-def _packets_only(top, link: Link, source, head, loss) -> dict:
+def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
     """Codec and coder with nothing but packet loss between."""
     p = link.profile
     tx = [codec_encoder(p), entropy_encoder(p)]
-    rx = [packet_loss(loss, 0, len(p.groups)), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
+    rx = [packet_loss(loss, 0, len(p.groups), p.copies), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
+    rx[1].end = count
     top.connect(source, tx[0])
     for one, other in pairwise([*tx, *rx]):
         top.msg_connect((one, "pdus"), (other, "pdus"))
