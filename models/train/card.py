@@ -24,6 +24,7 @@ from sources import sources, voices  # noqa: E402
 
 FIGURES = ("quality", "saving", "loss", "link", "speed")
 NAMES = {"pesq_wb": "PESQ-WB", "stoi": "STOI", "plcmos": "PLCMOS", "si_sdr_db": "SI-SDR / dB"}
+CODEC_LOSSES = "Distances of mel, STFT, MDCT, loudness (after ITU-T P.862) and band levels; no discriminator."
 CURVE_ROWS = 8  # at most
 MISSING = "Not measured with these weights.\n"
 INTERVAL = "Means and 95 % confidence intervals over utterances (Student's t)."
@@ -327,7 +328,7 @@ def codec_card(config: dict, figures: dict, args) -> str:
         (
             head("Codec", args.models / "codec", config, text, args.about),
             data(args.corpus),
-            training(config, "Mel, STFT and MDCT distances, no discriminator.", codec_curves(args.runs)),
+            training(config, CODEC_LOSSES, codec_curves(args.runs)),
             quality(figures.get("quality")),
             failures(figures.get("quality")),
         )
