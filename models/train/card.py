@@ -118,7 +118,7 @@ def training(config: dict, what: str, curve: str) -> str:
     return (
         f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
         f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. "
-        "In one go, from nothing to a card like this:\n\n"
+        "To train such a model in one go, from nothing to a card:\n\n"
         f"```\npython models/train/run.py{'' if recipe == 'full' else f' --recipe {recipe}'} --work DIR\n```\n{curve}"
     )
 
