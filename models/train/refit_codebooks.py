@@ -33,9 +33,7 @@ def latents(codec, corpus: Corpus, minutes: float, seed: int = 7) -> torch.Tenso
 
 def assign(quantizer, residual: torch.Tensor, k: int) -> torch.Tensor:
     """quantizer.nearest in bfloat16 products, for a million rows."""
-    book = quantizer.codebooks[k]
-    offset = quantizer.bonus[k] - 0.5 * (book * book).sum(1)
-    half = book.T.bfloat16().contiguous()
+    offset, half = quantizer.offset(k), quantizer.codebooks[k].T.bfloat16().contiguous()
     return torch.cat([((part.bfloat16() @ half).float() + offset).argmax(1) for part in residual.split(8192)])
 
 

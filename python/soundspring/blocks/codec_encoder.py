@@ -37,8 +37,7 @@ class codec_encoder(gr.sync_block):
         self.message_port_register_out(PORT)
 
     def work(self, input_items, output_items) -> int:
-        samples = np.clip(np.nan_to_num(input_items[0]), -1.0, 1.0)
-        self._waiting = np.concatenate([self._waiting, samples])
+        self._waiting = np.concatenate([self._waiting, input_items[0]])  # the encoder clips
         size = self._profile.superframe_samples
         while len(self._waiting) >= size:
             latent = self._encoder.analyse(self._waiting[:size])

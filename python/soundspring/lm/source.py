@@ -27,8 +27,8 @@ class PmfSource:
         lower = m.vectors @ depth[:d] + m.squares @ depth[d : 2 * d] + traits @ m.traits_depth + m.depth_seen[:, None]
         self.embedding, self.lower = embedding.numpy(), lower.numpy()
         self.last = (m.features[..., :d] @ depth[2 * d :]).numpy()
-        entries = torch.cat([m.features, m.learned], -1).transpose(1, 2)
-        self.outputs = [linear((p @ e).numpy(), b.numpy()) for p, e, b in zip(m.project, entries, m.bias, strict=True)]
+        outputs = m.outputs(slice(0, m.config.layers))
+        self.outputs = [linear(w.numpy(), b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
         self.start, self.layer = (m.inputs.bias + m.start).numpy(), (m.depth.bias + m.layer).numpy()
         self.network, self.blind = Network(model), {}
 
