@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from augment import augment
 
 RATE = 16000
 
@@ -23,7 +24,7 @@ class Corpus:
         self.weights = np.sqrt(seconds) / np.sqrt(seconds).sum()
 
     def segment(self, rng: np.random.Generator, samples: int) -> np.ndarray:
-        """A float32 segment of one voice at a random level; short clips are joined."""
+        """A float32 segment of one voice, some of them augmented, at a random level; short clips are joined."""
         clips = list(self.voices.values())[rng.choice(len(self.voices), p=self.weights)]
         parts, have = [], 0
         while have < samples:
@@ -31,7 +32,7 @@ class Corpus:
             skip = int(rng.integers(max(n - samples, 0) + 1))
             parts.append(self.audio[start + skip : start + min(n, skip + samples)])
             have += len(parts[-1])
-        return level(np.concatenate(parts)[:samples].astype(np.float32) / 32768, rng)
+        return level(augment(np.concatenate(parts)[:samples].astype(np.float32) / 32768, rng), rng)
 
     def batch(self, rng: np.random.Generator, count: int, samples: int) -> np.ndarray:
         return np.stack([self.segment(rng, samples) for _ in range(count)])
@@ -52,8 +53,8 @@ class Corpus:
 
 
 def level(x: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    """Bring speech to -26 dBov (give or take 4 dB where a generator is given), never beyond full scale."""
+    """Bring speech to -26 dBov (give or take 6 dB where a generator is given), never beyond full scale."""
     rms = float(np.sqrt(np.mean(x * x))) + 1e-6
-    target = -26.0 + (4.0 * rng.standard_normal() if rng else 0.0)
+    target = -26.0 + (6.0 * rng.standard_normal() if rng else 0.0)
     gain = min(10 ** (target / 20) / rms, 30.0)
     return (x * min(gain, 0.99 / (float(np.abs(x).max()) + 1e-6))).astype(np.float32)

@@ -221,13 +221,17 @@ class Trainer(Training):
         terms |= self.level(x, levels, zero)
         x, y = x[:, : -codec.delay], y[:, codec.delay :]
         ca, cb = (codec.compress(codec.mdct.analyse(s, zero)[0]) for s in (x, y))
-        terms = self.loss(x, y) | {"mdct": 0.5 * (ca - cb).abs().mean()} | terms
+        terms = self.loss(x, y) | {"mdct": 0.5 * (ca - cb).abs().mean()} | terms | self.opposition(x, y)
         self.optimizer.zero_grad()
         sum(terms.values()).backward()
         torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         return {k: float(v.detach()) for k, v in terms.items()}
+
+    def opposition(self, x, y):
+        """Terms of the loss from those that learn against the codec, of audio and its reconstruction [B, N]."""
+        return {}
 
     def level(self, x, levels, zero):
         """The term of the loss for levels of bands [B, T, bands] that the decoder states for audio [B, N]."""

@@ -4,18 +4,21 @@
 
     python models/train/train_decoder.py --corpus DIR --codec CHECKPOINT --lm CHECKPOINT --run DIR --minutes 30
 
-Encoder and codebooks stay as they are, so tokens and language model stay valid. Resumes from its own checkpoint.
+Encoder and codebooks stay as they are, so tokens and language model stay valid. With --adversary discriminators learn
+beside it, and the decoder against them. Resumes from its own checkpoint.
 """
 
 from pathlib import Path
 
 import gaps
 import torch
+from adversary import Adversary
 from checkpoints import language_model, load_codec, read
 from masks import BASE
 from train_codec import RATES, Trainer, arguments, mean_scores, renditions, stack
 
 LOST = "12 layers, 20 % lost"
+FEATURES = 2.0  # weight of feature matching beside that of being taken for real
 
 
 class DecoderTrainer(Trainer):
@@ -31,10 +34,46 @@ class DecoderTrainer(Trainer):
         codec = load_codec(self.args.codec).train()
         for part in (codec.enc_skip, codec.enc_in, codec.encoder, codec.enc_out, codec.level_skip, codec.level_in):
             part.requires_grad_(False)
+        self.adversary = self.critic = None
+        if self.args.adversary:
+            self.adversary = Adversary().to(self.device)
+            self.critic = torch.optim.AdamW(self.adversary.parameters(), lr=self.args.lr, betas=(0.8, 0.99), fused=True)
         return codec
 
+    def restore(self, saved):
+        super().restore(saved)
+        if self.adversary and "adversary" in saved:  # else they start anew beside the decoder of an earlier stage
+            self.adversary.load_state_dict(saved["adversary"])
+            self.critic.load_state_dict(saved["critic"])
+
+    def state(self):
+        if not self.adversary:
+            return super().state()
+        return super().state() | {"adversary": self.adversary.state_dict(), "critic": self.critic.state_dict()}
+
+    def shared(self):
+        return super().shared() + (list(self.adversary.parameters()) if self.adversary else [])
+
+    def opposition(self, x, y):
+        if not self.adversary:
+            return {}
+        with torch.autocast(self.device.type, torch.bfloat16):
+            judged = self.adversary.judge(x, y)
+        self.critic.zero_grad()
+        judged.backward()
+        self.critic.step()
+        self.adversary.requires_grad_(False)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            fool, match = self.adversary.advise(x, y)
+        self.adversary.requires_grad_(True)
+        weight = self.args.adversary
+        return {"judged": judged.detach(), "fool": weight * fool, "match": weight * FEATURES * match}
+
     def prepare(self, lr):
-        """The quantiser does not change."""
+        """The quantiser does not change; the discriminators learn as fast as the decoder."""
+        if self.critic:
+            for group in self.critic.param_groups:
+                group["lr"] = lr
 
     @torch.no_grad()
     def latents(self, x):
@@ -80,6 +119,7 @@ def main(argv=None):
     ap = arguments(__doc__)
     ap.add_argument("--codec", type=Path, required=True, help="checkpoint of the codec, its codebooks final")
     ap.add_argument("--lm", type=Path, help="checkpoint of the language model; without it nothing is lost")
+    ap.add_argument("--adversary", type=float, default=0.0, help="weight of the discriminators; 0: none")
     DecoderTrainer(ap.parse_args(argv)).run()
 
 
