@@ -34,9 +34,9 @@ def error(latent, tokens):
     return float(((latent - sum(BOOKS[k][tokens[:, k]] for k in range(tokens.shape[1]))) ** 2).sum())
 
 
-def sent(source, the_plan, weight, count=6, seed=3):
+def sent(source, the_plan, weight, count=6, seed=3, paths=1):
     """-> (bits, error) of what was sent, each superframe decoded again to the tokens that were coded."""
-    encoder = SuperframeEncoder(source, the_plan, search=RateDistortionSearch(BOOKS, weight))
+    encoder = SuperframeEncoder(source, the_plan, search=RateDistortionSearch(BOOKS, weight, paths))
     decoder, rng = SuperframeDecoder(source, the_plan), np.random.default_rng(seed)
     bits = wrong = 0.0
     for _ in range(count):
@@ -51,9 +51,9 @@ def sent(source, the_plan, weight, count=6, seed=3):
     return bits, wrong
 
 
-def test_without_weight_the_nearest_entries_are_sent(source):
+def test_one_path_without_weight_finds_the_nearest_entries(source):
     latent = np.random.default_rng(5).standard_normal((FRAMES, DIM)).astype(np.float32)
-    encoder = SuperframeEncoder(source, plan("layered"), search=RateDistortionSearch(BOOKS, 0.0))
+    encoder = SuperframeEncoder(source, plan("layered"), search=RateDistortionSearch(BOOKS, 0.0, 1))
     _, groups = encoder.push(np.zeros((FRAMES, LAYERS), np.int16), latent)
     assert np.array_equal(np.concatenate([g.tokens for g in groups], 1), nearest(latent))
 
@@ -66,8 +66,41 @@ def test_weight_buys_bits_with_error(source, policy):
     assert error0 < error1 < 0.03 * energy
 
 
-def test_with_little_room_what_fits_is_decoded(source):
-    sent(source, plan("layered", room=(60, 90)), 0.5)
+def test_more_paths_leave_less_error_at_no_more_bits(source):
+    found = [sent(source, plan("layered"), 0.0, 8, 3, n) for n in (1, 4, 16)]
+    (bits1, error1), (bits4, error4), (_, error16) = found
+    assert error4 < 0.9 * error1 and error16 < 0.97 * error4
+    assert bits4 == pytest.approx(bits1, rel=0.02)
+    cost = [b * 0.5 + e for b, e in (sent(source, plan("layered"), 1.0, 8, 3, n) for n in (1, 8))]
+    assert cost[1] < cost[0]
+
+
+@pytest.mark.parametrize("frame", range(FRAMES))
+def test_all_paths_find_what_trying_everything_finds(frame):
+    rng = np.random.default_rng(frame)
+    books, weight, n = rng.standard_normal((2, 8, 3)).astype(np.float32), 1.0, 2
+    target, bits = rng.standard_normal((FRAMES, 3)).astype(np.float32), rng.uniform(1, 6, (n, 9, 8)).astype(np.float32)
+    search = RateDistortionSearch(books, weight, 8)
+
+    def cost(frames, layer, lower):
+        before = lower[:, 0] + 1 if layer else np.zeros(len(frames), int)
+        return bits[layer, before]
+
+    nothing = np.zeros((FRAMES, 0), np.int16)
+    found, total = search.above(target, nothing, nothing.astype(bool), 0)(np.array([frame]), cost).best(n)
+    price = 2 * search.half_price[1]
+    options = {
+        (a, b): ((target[frame] - books[0][a] - books[1][b]) ** 2).sum() + price * (bits[0, 0, a] + bits[1, a + 1, b])
+        for a in range(8)
+        for b in range(8)
+    }
+    assert tuple(found[0]) == min(options, key=options.get)
+    assert total == pytest.approx(bits[0, 0, found[0, 0]] + bits[1, found[0, 0] + 1, found[0, 1]])
+
+
+@pytest.mark.parametrize("paths", [1, 4])
+def test_with_little_room_what_fits_is_decoded(source, paths):
+    sent(source, plan("layered", room=(60, 90)), 0.5, paths=paths)
 
 
 def test_without_latents_the_tokens_are_sent_as_they_are(source):
@@ -76,7 +109,10 @@ def test_without_latents_the_tokens_are_sent_as_they_are(source):
     assert np.array_equal(np.concatenate([g.tokens for g in groups], 1), tokens)
 
 
-@pytest.mark.parametrize("books, weight, word", [(BOOKS[0], 1.0, "codebooks"), (BOOKS, -0.1, "weight")])
-def test_wrong_arguments_are_named(books, weight, word):
+@pytest.mark.parametrize(
+    "books, weight, paths, word",
+    [(BOOKS[0], 1, 4, "codebooks"), (BOOKS, -0.1, 4, "weight"), (BOOKS, 1, 0, "paths"), (BOOKS, 1, 1025, "paths")],
+)
+def test_wrong_arguments_are_named(books, weight, paths, word):
     with pytest.raises(ValueError, match=word):
-        RateDistortionSearch(books, weight)
+        RateDistortionSearch(books, weight, paths)

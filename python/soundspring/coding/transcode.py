@@ -17,6 +17,7 @@ import numpy as np
 from . import pmf
 from .crc import POLYNOMIALS, crc, to_bits, to_int
 from .range_coder import Decoder, Encoder
+from .search import Cost
 
 TOKEN_BITS = 10
 FORM_WEIGHT = 64  # one payload in so many is expected to be coded with the static table; far fewer are
@@ -35,10 +36,20 @@ class PmfSource(Protocol):
         May condition on the lower layers of the same frame where known bool [T, K] is set; other tokens are 0.
         """
 
+    def bits(self, state: Any, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """About what each entry costs, float32 [r, N], for the search: row i is a frame frames[i] with its own
+        tokens[i], known[i] [K]."""
 
-# choose(freqs int64 [n, N], frames int [n] of the superframe, layer, lower int16 [n, layer - start]) -> the tokens to
-# code, int [n]: `lower` are those already coded in the group's layers below, freqs the PMFs of what they will cost.
-Choose = Callable[[np.ndarray, np.ndarray, int, np.ndarray], np.ndarray]
+
+class Choice(Protocol):
+    """What to code in the frames of a step."""
+
+    def best(self, n: int) -> tuple[np.ndarray, float]:
+        """Tokens int16 [f, n] for the group's first n layers, and about how many bits they cost."""
+
+
+# choose(frames int [f] of the superframe, cost: see search.Cost) -> a Choice.
+Choose = Callable[[np.ndarray, Cost], Choice]
 
 
 @dataclass(frozen=True)
@@ -176,12 +187,10 @@ def _form_cumulative(group: Group) -> np.ndarray:
 
 @dataclass
 class _Pmfs:
-    """cumulative int64 [f, N + 1] of one layer in the frames of a step; near: see pmf.near_boundary; chosen: the
-    tokens int [f] to code, once they are."""
+    """cumulative int64 [f, N + 1] of one layer in the frames of a step; near: see pmf.near_boundary."""
 
     cumulative: np.ndarray
     near: bool
-    chosen: np.ndarray | None = None
 
     def code_length(self, symbols: np.ndarray) -> float:
         """Ideal bits of `symbols` [f], summed."""
@@ -228,10 +237,11 @@ class _Job:
             raise ValueError(f"tokens: must be 0..{(1 << TOKEN_BITS) - 1}; got {used.min()}..{used.max()}")
         self.source, self.group, self.offset, self.visible = source, group, offset, visible
         self.static = static or pmf.StaticPmf.flat(group.layers[1])
-        self.choose = choose or (lambda freqs, frames, layer, lower: self.truth[frames, layer])
+        self.choose = choose
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
         self._first_state: Any = None
         self._first_pmfs: dict[tuple[int, tuple[int, ...], bytes], _Pmfs] = {}  # by layer, frames, lower tokens
+        self._first_choices: dict[tuple[int, ...], Choice] = {}  # by frames
 
     def _begin(self, tokens: np.ndarray, visible: np.ndarray, first: bool) -> Any:
         """Trunk pass; the first one sees the same in every attempt, so it is done once."""
@@ -254,25 +264,36 @@ class _Job:
             self._first_pmfs[key] = found
         return found
 
-    def _chosen(self, pmfs: _Pmfs, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
-        """The tokens to code under `pmfs`."""
-        if pmfs.chosen is None:
-            pmfs.chosen = self.choose(np.diff(pmfs.cumulative, axis=1), frames, layer, lower)
-        return pmfs.chosen
+    def _choice(self, state: Any, frames: np.ndarray, work: np.ndarray, seen: np.ndarray) -> Choice:
+        """What to code in these frames; that of the first trunk pass is the same in every attempt."""
+        if state is self._first_state and tuple(frames) in self._first_choices:
+            return self._first_choices[tuple(frames)]
+        start = self.group.layers[0]
 
-    def _walk(self, n: int, code: Callable[[_Pmfs, np.ndarray, int, np.ndarray], np.ndarray]) -> np.ndarray:
+        def cost(rows: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+            tokens, known = work[rows + self.offset], seen[rows + self.offset]
+            tokens[:, start:layer], known[:, start:layer] = lower, True
+            return self.source.bits(state, rows + self.offset, layer, tokens, known)
+        choice = self.choose(frames, cost)
+        if state is self._first_state:
+            self._first_choices[tuple(frames)] = choice
+        return choice
+
+    def _walk(self, n: int, code: Callable[[_Pmfs, np.ndarray], np.ndarray],
+              choose: Callable[..., np.ndarray] | None = None) -> np.ndarray:
         """The order of everything: step by step, layer by layer, frame by frame. Returns the tokens int16 [frames, n].
 
-        code(PMFs, frames [f] of the superframe, layer, lower int16 [f, layer - start]) gives the tokens [f], read or
-        written; `lower` are the tokens of the layers below within the group.
+        choose(state, frames [f], work, seen) -> the tokens int16 [f, n] to write in a step; code(PMFs, token [f] of
+        them) gives the tokens [f] of a layer, read or written.
         """
         work, seen, start = self.known_tokens.copy(), self.visible.copy(), self.group.layers[0]
         for number, step in enumerate(self.group.schedule if n else ()):
             frames = np.array(step)
             state = self._begin(work.copy(), seen.copy(), number == 0)
+            chosen = choose(state, frames, work, seen) if choose else np.zeros((len(frames), n), np.int16)
             for layer in range(start, start + n):
-                lower, pmfs = work[frames + self.offset, start:layer], self._pmfs(state, frames, layer, work, seen)
-                work[frames + self.offset, layer] = code(pmfs, frames, layer, lower)
+                pmfs = self._pmfs(state, frames, layer, work, seen)
+                work[frames + self.offset, layer] = code(pmfs, chosen[:, layer - start])
                 seen[frames + self.offset, layer] = True
         return work[self.span, start:start + n]
 
@@ -292,7 +313,7 @@ class _Job:
         if fallback:
             return self._static_walk(n, lambda cumulative, _: coder.decode(cumulative))
 
-        def read(pmfs: _Pmfs, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+        def read(pmfs: _Pmfs, _: np.ndarray) -> np.ndarray:
             return np.array([coder.decode(row) for row in pmfs.cumulative])
         return self._walk(n, read)
 
@@ -301,11 +322,15 @@ class _Job:
         coder, model_bits = Encoder(), 0.0
         _put(coder, _form_cumulative(self.group), self._form(n, False))
 
-        def write(pmfs: _Pmfs, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+        def choose(state: Any, frames: np.ndarray, work: np.ndarray, seen: np.ndarray) -> np.ndarray:
+            if self.choose is None:
+                return self.truth[frames, self.group.layers[0]:][:, :n]
+            return self._choice(state, frames, work, seen).best(n)[0]
+
+        def write(pmfs: _Pmfs, chosen: np.ndarray) -> np.ndarray:
             nonlocal model_bits
             if pmfs.near:
                 raise _BadLogits
-            chosen = self._chosen(pmfs, frames, layer, lower)
             model_bits += pmfs.code_length(chosen)
             for row, token in zip(pmfs.cumulative, chosen, strict=True):
                 _put(coder, row, int(token))
@@ -313,7 +338,7 @@ class _Job:
                 raise _Full
             return chosen
         try:
-            sent = self._walk(n, write)
+            sent = self._walk(n, write, choose)
         except _BadLogits:
             return self.encode_static(n, room)
         except _Full:
@@ -364,15 +389,18 @@ class _Job:
     def _layer_costs(self, room: int) -> list[float]:
         """Ideal bits of the layers, lowest first, each knowing the lower ones; ends with the first beyond `room`."""
         state = self._begin(self.known_tokens.copy(), self.visible.copy(), True)
+        frames, (start, stop) = np.arange(self.group.frames), self.group.layers
+        if self.choose:
+            choice, total = self._choice(state, frames, self.known_tokens, self.visible), [0.0]
+            while len(total) <= stop - start and total[-1] <= room:
+                total.append(max(total[-1], choice.best(len(total))[1]))
+            return list(np.diff(total))
         work, known, costs = self.known_tokens.copy(), self.visible.copy(), []
-        frames = np.arange(self.group.frames)
-        for layer in range(*self.group.layers):
-            pmfs = self._pmfs(state, frames, layer, work, known)
-            chosen = self._chosen(pmfs, frames, layer, work[self.span, self.group.layers[0] : layer])
-            costs.append(pmfs.code_length(chosen))
+        for layer in range(start, stop):
+            costs.append(self._pmfs(state, frames, layer, work, known).code_length(self.truth[:, layer]))
             if sum(costs) > room:
                 break
-            work[self.span, layer], known[self.span, layer] = chosen, True
+            work[self.span, layer], known[self.span, layer] = self.truth[:, layer], True
         return costs
 
     def _form(self, n: int, fallback: bool) -> int:

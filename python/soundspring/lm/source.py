@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The model as the coder's source of PMFs: float64, so that both ends agree far within the coder's guard."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -31,6 +33,7 @@ class PmfSource:
         self.outputs = [linear(w.numpy(), b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
         self.start, self.layer = (m.inputs.bias + m.start).numpy(), (m.depth.bias + m.layer).numpy()
         self.network, self.blind = Network(model), {}
+        self.rough, self.rough_outputs = model, outputs.float()
 
     def begin(self, tokens: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """tokens int16 [T, K], visible bool [T, K] -> trunk state float64 [T, dim], not to be changed."""
@@ -47,12 +50,26 @@ class PmfSource:
     def logits(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
                ) -> np.ndarray:
         """float64 [n, entries] for `layer` in `frames`, given the known lower layers of the same frames."""
+        z = self._input(state, frames, layer, tokens[frames], known[frames])
+        return product(self.network.neck(z), self.outputs[layer])
+
+    @torch.inference_mode()
+    def bits(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
+             ) -> np.ndarray:
+        """float32 [r, entries]: what an entry costs by `logits` to five digits, of rows with tokens, known [r, K]."""
+        z = torch.from_numpy(self._input(state, frames, layer, tokens, known)).float()
+        logits = self.rough.bias[layer] + self.rough.neck(z) @ self.rough_outputs[layer]
+        return (logits.log_softmax(-1) * -(1 / math.log(2))).numpy()
+
+    def _input(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
+               ) -> np.ndarray:
+        """What the heads are given, float64 [r, dim], for frames [r] whose tokens are the rows of tokens, known."""
         z = state[frames] + self.layer[layer]
         if layer:
-            tokens, known = tokens[frames, :layer], known[frames, :layer]
+            tokens, known = tokens[:, :layer], known[:, :layer]
             _add(self.lower, tokens, known, z)
             _add(self.last[layer - 1 : layer], tokens[:, -1:], known[:, -1:], z)
-        return product(self.network.neck(z), self.outputs[layer])
+        return z
 
 
 def _add(table: np.ndarray, tokens: np.ndarray, known: np.ndarray, out: np.ndarray) -> None:
