@@ -6,7 +6,7 @@ The tokens that are sent under each dependency policy, raw (10 bits each), under
 really coded with the model: `model` is their ideal length under the model's integer PMFs, `payload` what the range
 coder made of it, token checks included, `packets` that in bytes with the 9 of a packet, `burst` the payload with the
 header of a radio burst. Part of it is decoded again and must give the same tokens. Beside the policies of the profile
-stand `nearest`, the layered policy with the nearest tokens instead of those that the rate-distortion search chose, and
+stand `nearest`, the layered policy with the tokens that come nearest, whatever they cost in bits, and
 how near the sent latents come. The last table is the reference profile as it goes on the air.
 """
 
@@ -49,9 +49,9 @@ def latents_of(models: Models, profile: LinkProfile, x: np.ndarray) -> np.ndarra
 
 def code(link: Link, latents: np.ndarray, check: int) -> Coded:
     """latents [m, S, latent]; the first `check` superframes are decoded again."""
-    codec, encoder, decoder, out = link.codec_encoder(), link.entropy_encoder(), link.entropy_decoder(), Coded()
+    encoder, decoder, out = link.entropy_encoder(), link.entropy_decoder(), Coded()
     for i, latent in enumerate(latents):
-        sequence, groups = encoder.push(codec.quantise(latent), latent)
+        sequence, groups = encoder.push(latent=latent)
         sent = np.concatenate([coded.tokens for coded in groups], 1)
         out.energy += float((latent**2).sum())
         out.error += float(((latent - vectors(link.models.codec, sent)) ** 2).sum())

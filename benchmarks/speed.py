@@ -86,6 +86,9 @@ class TimedSource:
     def logits(self, *arguments):
         return self._timed(self.source.logits, *arguments)
 
+    def bits(self, *arguments):
+        return self._timed(self.source.bits, *arguments)
+
     def taken(self) -> float:
         """Seconds since the last call."""
         seconds, self.seconds = self.seconds, 0.0
@@ -102,9 +105,8 @@ def transmitter(link: Link, audio: np.ndarray) -> tuple[Clock, list, list[np.nda
         clock.superframe()
         with clock("codec"):
             latent = codec.analyse(block)
-            tokens = codec.quantise(latent)
         with clock("range coder"):
-            sequence, groups = coder.push(tokens, latent)
+            sequence, groups = coder.push(latent=latent)
         clock.move("range coder", "language model", source.taken())
         payloads = [g.bits for g in groups]
         with clock("FEC and QAM"):

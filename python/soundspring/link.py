@@ -205,8 +205,7 @@ class Link:
         return Decoder(self.models.codec)
 
     def entropy_encoder(self) -> SuperframeEncoder:
-        weight = self.profile.rate_weight
-        search = RateDistortionSearch(self.models.lm.codebooks.numpy(), weight) if weight else None
+        search = RateDistortionSearch(self.models.lm.codebooks.numpy(), self.profile.rate_weight)
         return SuperframeEncoder(self.models.source, self.plan, self.models.static, search)
 
     def entropy_decoder(self) -> SuperframeDecoder:
@@ -300,8 +299,7 @@ def encode(link: Link, audio: np.ndarray, counts: Counts | None = None) -> Itera
     """Sound float32 [n] at 16 kHz -> (sequence, payload bits of each packet) per superframe."""
     codec, coder = link.codec_encoder(), link.entropy_encoder()
     for block in superframes(audio, link.profile):
-        latent = codec.analyse(block)
-        sequence, groups = coder.push(codec.quantise(latent), latent)
+        sequence, groups = coder.push(latent=codec.analyse(block))
         if counts is not None:
             counts.add_sent(groups)
         yield sequence, [g.bits for g in groups]

@@ -116,3 +116,27 @@ def test_without_latents_the_tokens_are_sent_as_they_are(source):
 def test_wrong_arguments_are_named(books, weight, paths, word):
     with pytest.raises(ValueError, match=word):
         RateDistortionSearch(books, weight, paths)
+
+
+def test_where_the_model_cannot_be_used_the_static_table_prices_the_search():
+    class Broken(MlpSource):
+        def logits(self, *args):
+            return np.full((len(args[1]), 1024), np.nan)
+
+    source, latent = Broken(1, LAYERS), np.random.default_rng(5).standard_normal((FRAMES, DIM)).astype(np.float32)
+    encoder, decoder = (
+        SuperframeEncoder(source, plan("layered"), search=RateDistortionSearch(BOOKS, 0.5)),
+        SuperframeDecoder(source, plan("layered")),
+    )
+    sequence, groups = encoder.push(latent=latent)
+    got = decoder.push(sequence, [g.bits for g in groups])
+    assert all(g.fallback for g in groups) and got.status == ("ok", "ok")
+    assert np.array_equal(got.tokens, np.concatenate([g.tokens for g in groups], 1))
+    assert error(latent, got.tokens) <= error(latent, nearest(latent))  # all entries cost the same: only error counts
+
+
+def test_without_tokens_there_must_be_something_to_search_in(source):
+    with pytest.raises(ValueError, match="tokens"):
+        SuperframeEncoder(source, plan("layered")).push(latent=np.zeros((FRAMES, DIM), np.float32))
+    with pytest.raises(ValueError, match="tokens"):
+        SuperframeEncoder(source, plan("layered"), search=RateDistortionSearch(BOOKS, 1.0)).push()

@@ -38,7 +38,8 @@ class entropy_encoder(PduBlock):
         PduBlock.__init__(self, "SoundSpring entropy encoder", np.int16)
         self._profile = load(profile)
         link = Link(self._profile)
-        link.entropy_encoder().push(np.zeros((self._profile.superframe, self._profile.layers), np.int16))  # warm up
+        silence = np.zeros((self._profile.superframe, link.models.lm.codebooks.shape[2]), np.float32)  # to warm up
+        link.entropy_encoder().push(latent=silence)
         self._encoder = link.entropy_encoder()
         self._bases: list[tuple[int, np.ndarray]] = []  # sequence and bits, the latest first
         self.counts = Counts()

@@ -104,7 +104,7 @@ class _History:
 class SuperframeEncoder:
     """tokens of one superframe after the other -> the payloads of its packets. `source` is a PmfSource.
 
-    search: chooses what is coded by its error and its bits; without it the tokens are coded as they are.
+    search: chooses what is coded by its error and its bits, where the latents are at hand.
     """
 
     def __init__(
@@ -117,12 +117,20 @@ class SuperframeEncoder:
         self.source, self.plan, self.static, self.search = source, plan, static, search
         self.history, self.sequence = _History(plan), 0
 
-    def push(self, tokens: np.ndarray, latent: np.ndarray | None = None) -> tuple[int, list[EncodedGroup]]:
-        """tokens int16 [S, K] -> (sequence number, one EncodedGroup per packet). Raises ValueError on another shape.
+    def push(
+        self, tokens: np.ndarray | None = None, latent: np.ndarray | None = None
+    ) -> tuple[int, list[EncodedGroup]]:
+        """tokens int16 [S, K] or latent float32 [S, latent] -> (sequence number, one EncodedGroup per packet).
 
-        latent: float32 [S, latent] that the tokens stand for; with it the search may send others.
+        Where there are a search and latents, it chooses the tokens that are sent, whatever `tokens` says.
+        Raises ValueError on another shape of the tokens, or where there are none but nothing to search in.
         """
         p = self.plan
+        searching = self.search is not None and latent is not None
+        if tokens is None:
+            if not searching:
+                raise ValueError("tokens: needed without latents or without a search (rate_weight 0)")
+            tokens = np.zeros((p.frames, p.layers), np.int16)
         if tokens.shape != (p.frames, p.layers):
             raise ValueError(f"tokens: expected shape {(p.frames, p.layers)}, got {tokens.shape}")
         sequence, slot, out = self.sequence, self.history.open(self.sequence), []
@@ -131,7 +139,7 @@ class SuperframeEncoder:
             window, visible, offset = self.history.window(sequence, index)
             own, choose = slice(*group.layers), None
             window[offset : offset + p.frames, own] = tokens[:, own]
-            if self.search is not None and latent is not None:
+            if searching:
                 choose = self.search.above(latent, slot.tokens, slot.known(), own.start)
             coded = encode_group(
                 self.source,

@@ -135,7 +135,7 @@ def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, gro
 
     visible bool [T, K] is what the decoder knows already. With max_bits (elastic groups only) as many whole layers are
     sent as fit. static: the table used when logits are too near a rounding boundary (None: 10 bits a token).
-    choose: may code other tokens than these, see `Choose`.
+    choose: codes what it chooses instead of these, see `Choose`.
     Raises ValueError on wrong shapes, entries, visibility, or a max_bits that holds not even an empty payload.
     """
     job = _Job(source, tokens, visible, group, offset, static, choose)
@@ -297,15 +297,21 @@ class _Job:
                 seen[frames + self.offset, layer] = True
         return work[self.span, start:start + n]
 
-    def _static_walk(self, n: int, code: Callable[[np.ndarray, int], int]) -> np.ndarray:
-        """The same order with the static table: code(cumulative [N + 1], true token) gives the token."""
+    def _static_cost(self, rows: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+        """search.Cost by the static table."""
+        freqs = self.static.frequencies(layer)
+        return np.tile(np.log2(freqs.sum() / freqs).astype(np.float32), (len(rows), 1))
+
+    def _static_walk(self, n: int, code: Callable[[np.ndarray, int], int], own: np.ndarray | None = None) -> np.ndarray:
+        """The same order with the static table: code(cumulative [N + 1], token of own [frames, n]) gives the token."""
         start = self.group.layers[0]
         out = np.zeros((self.group.frames, n), np.int16)
+        own = out if own is None else own
         tables = [_cumulative(self.static.frequencies(start + i)) for i in range(n)]
         for step in self.group.schedule:
             for i in range(n):
                 for frame in step:
-                    out[frame, i] = code(tables[i], int(self.truth[frame, start + i]))
+                    out[frame, i] = code(tables[i], int(own[frame, i]))
         return out
 
     def decode(self, coder: Decoder, n: int, fallback: bool) -> np.ndarray:
@@ -348,10 +354,12 @@ class _Job:
     def encode_static(self, n: int, room: int | None) -> tuple[Encoder, np.ndarray, bool, float]:
         """Code with the static table n layers, or as many of them as fit."""
         own = self.truth[:, slice(*self.group.layers)]
+        if self.choose:
+            own = self.choose(np.arange(self.group.frames), self._static_cost).best(n)[0]
         for count in range(n, -1, -1):
             coder = Encoder()
             _put(coder, _form_cumulative(self.group), self._form(count, True))
-            self._static_walk(count, lambda cumulative, token, coder=coder: _put(coder, cumulative, token))
+            self._static_walk(count, lambda cumulative, token, coder=coder: _put(coder, cumulative, token), own)
             if room is None or coder.bits_if_finished() <= room:
                 break
         bits = self.static.code_length(own[:, :count], self.group.layers[0])
