@@ -57,6 +57,7 @@ def export_codec(saved: dict, folder: Path, more: dict) -> None:
     """saved: what train_codec.py left."""
     codec = Codec(CodecConfig(**saved["config"]))
     codec.load_state_dict(saved["codec"])
+    codec.quantizer.bonus.zero_()  # prices from frequencies: for training. Those who send have the model's
     check_half(codec.state_dict())
     if not codec.quantizer.codebooks.any():
         raise ValueError("checkpoint: the codebooks are empty; train the codec beyond its --warm-steps")

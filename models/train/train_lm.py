@@ -16,7 +16,7 @@ import masks
 import numpy as np
 import torch
 import torch.nn.functional as F
-from checkpoints import load_codec
+from checkpoints import load_codec, read
 from loop import Training, options
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
@@ -88,6 +88,8 @@ class Trainer(Training):
         books = self.codec.quantizer.codebooks
         config = LmConfig(**{"latent": books.shape[-1]} | args.sizes)
         self.model = MaskedLm(config, books).to(self.device)
+        if args.start:
+            self.restore(read(args.start))
         self.static_bits = self.start_from_histogram()
         decay = [p for p in self.model.parameters() if p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.ndim <= 1]
@@ -150,14 +152,19 @@ class Trainer(Training):
         return out
 
 
-def main(argv=None):
+def parser():
     ap = options(__doc__, lr=8e-4, rise=300)
     ap.add_argument("--tokens", type=Path, required=True)
     ap.add_argument("--codec", type=Path, required=True)
+    ap.add_argument("--start", type=Path, help="checkpoint of a model for an earlier codec, to learn faster")
     ap.add_argument("--eval-batches", type=int, default=12, help="for each coding job")
     ap.add_argument("--sizes", type=json.loads, default={}, help="of LmConfig, as JSON; default: the full model")
     ap.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
-    Trainer(ap.parse_args(argv)).run()
+    return ap
+
+
+def main(argv=None):
+    Trainer(parser().parse_args(argv)).run()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one command that trains: from a recording to cards, through a kill, no stage twice."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+import yaml
 from soundspring import weights
 
 STAGES = ["train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "export", "export", "quality"]
@@ -92,6 +95,19 @@ def test_two_trainers_do_not_share_a_folder(train, trained):
     with pytest.raises(RuntimeError, match="another process is training"):
         train_codec.Trainer(parsed)
     first.lock.close()
+
+
+def test_a_language_model_may_start_from_an_earlier_one(train, trained):
+    runs, train_lm = trained.work / "runs", train("train_lm")
+    sizes = json.dumps(yaml.safe_load((trained.work / "recipe.yaml").read_text())["train_lm"]["sizes"])
+    arguments = ["--tokens", str(trained.work / "tokens"), "--codec", str(runs / "codec/refitted.pt"), "--sizes", sizes,
+                 "--run", str(trained.work / "started"), "--minutes", "0", "--start", str(runs / "lm/checkpoint.pt")]
+    started = train_lm.Trainer(train_lm.parser().parse_args(arguments))
+    old = torch.load(runs / "lm/checkpoint.pt", weights_only=True)["model"]
+    new = started.model.state_dict()
+    assert torch.equal(new["blocks.0.up.weight"], old["blocks.0.up.weight"]) and torch.equal(new["base"], old["base"])
+    assert not torch.equal(new["bias"], old["bias"])  # that is the histogram of the tokens at hand
+    started.lock.close()
 
 
 def test_checkpoints_replace_each_other_whole(train, trained):
