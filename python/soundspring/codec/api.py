@@ -9,7 +9,7 @@ import torch
 from .. import weights
 from .model import Codec, CodecConfig
 
-BEAM = 1
+BEAM = 4
 
 
 def load(folder: str | Path) -> Codec:

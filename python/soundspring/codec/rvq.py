@@ -51,7 +51,7 @@ class ResidualQuantizer(nn.Module):
         if beam == 1:
             return greedy
         # A beam may lose the greedy path on its way and end worse, so that one stays in the race.
-        codes = torch.stack([self._beam(latent, layers, beam), greedy])
+        codes = torch.stack([self._beam(latent, layers, beam, offsets), greedy])
         credit = sum(self.bonus[k][codes[..., k]] for k in range(layers))
         best = ((latent - self.decode(codes)).pow(2).sum(-1) - 2 * credit).argmin(0)
         return codes[best, torch.arange(len(latent))]
@@ -80,21 +80,18 @@ class ResidualQuantizer(nn.Module):
             residual = residual - self.codebooks[k][tokens[-1]]
         return torch.stack(tokens, 1)
 
-    def _beam(self, latent: torch.Tensor, layers: int, beam: int) -> torch.Tensor:
-        n = len(latent)
-        residual = latent[:, None]  # [N, paths, dim]
-        credit = torch.zeros(n, 1)
-        paths = torch.zeros(n, 1, 0, dtype=torch.int64)
+    def _beam(self, latent: torch.Tensor, layers: int, beam: int, offsets: Sequence[torch.Tensor] | None):
+        n, row = len(latent), torch.arange(len(latent))[:, None]
+        residual, paths = latent[:, None], torch.zeros(n, 1, 0, dtype=torch.int64)  # [N, paths, dim], [N, paths, k]
+        cost = 0.5 * latent.pow(2).sum(1, keepdim=True)  # half the squared error, less the bonus
         for k in range(layers):
-            book = self.codebooks[k]
-            error = (residual * residual).sum(-1, keepdim=True) - 2 * residual @ book.T + (book * book).sum(1)
-            error = error - 2 * (credit[..., None] + self.bonus[k])
-            flat = error.flatten(1).topk(min(beam, error[0].numel()), largest=False).indices
-            parent, token = flat // self.entries, flat % self.entries
-            rows = torch.arange(n)[:, None]
-            residual = residual[rows, parent] - book[token]
-            credit = credit[rows, parent] + self.bonus[k][token]
-            paths = torch.cat([paths[rows, parent], token[..., None]], dim=2)
+            book, offset = self.codebooks[k], offsets[k] if offsets else self.offset(k)
+            found = torch.addmm(offset, residual.flatten(0, 1), book.T).view(n, -1, self.entries)
+            found = (cost[..., None] - found).flatten(1)
+            cost, at = found.topk(min(beam, found.shape[1]), largest=False)
+            parent, token = at // self.entries, at % self.entries
+            residual = residual[row, parent] - book[token]
+            paths = torch.cat([paths[row, parent], token[..., None]], dim=2)
         return paths[:, 0]
 
     def decode(self, tokens: torch.Tensor) -> torch.Tensor:
