@@ -53,7 +53,7 @@ class Acquirer:
         self.length = self._pieces * self._piece
         self._lags = np.arange(-reach, reach) * self._step
         delayed = [known[self.skip - lag : self.skip - lag + self.length] for lag in self._lags]
-        self._known = np.conj(np.stack(delayed, axis=1))  # [length, lags]
+        self._known = np.conj(np.stack(delayed, axis=1)).astype(np.complex64)  # [length, lags]
         self._gram = self._known.T @ self._known.conj()
         self._by_piece = self._known.reshape(self._pieces, self._piece, -1)
         self._bins = 1 << int(np.ceil(np.log2(6 * self._pieces)))
@@ -62,7 +62,7 @@ class Acquirer:
         """Args: samples [length] from `skip` after the coarse start on."""
         samples = samples * self._turn(coarse_cfo_hz)
         partial = np.matmul(samples.reshape(self._pieces, 1, -1), self._by_piece)[:, 0]
-        spectrum = np.fft.fft(partial, self._bins, axis=0)
+        spectrum = np.fft.fft(partial.T, self._bins).T
         energy = spectrum.real**2 + spectrum.imag**2
         total = np.cumsum(np.pad(energy, ((0, 0), (1, 0))), axis=1)
         best = (total[:, self._prefix :] - total[:, : -self._prefix]).max(axis=1)
@@ -79,8 +79,10 @@ class Acquirer:
         return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, self._gram[near, near])
 
     def _turn(self, cfo_hz: float) -> np.ndarray:
-        """Rotation that takes the carrier offset out, zero at the coarse start."""
-        return np.exp(-2j * np.pi * cfo_hz / self._rate_hz * (self.skip + np.arange(self.length)))
+        """Rotation that takes the carrier offset out, zero at the coarse start; complex64 [length]."""
+        turn = -2j * np.pi * cfo_hz / self._rate_hz
+        pieces = np.exp(turn * (self.skip + self._piece * np.arange(self._pieces)))
+        return (pieces[:, None] * np.exp(turn * np.arange(self._piece))).astype(np.complex64).ravel()
 
     def _centre(self, profile: np.ndarray) -> int:
         """Index of the lag with the most energy within half a prefix on both sides, in the middle if there is room."""

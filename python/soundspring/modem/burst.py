@@ -11,6 +11,7 @@ Four symbol lengths each, because then the search still finds a burst at an Es/N
 """
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,12 +33,17 @@ def ratio_of(oversampling, numerology: Numerology) -> Fraction:
     return ratio
 
 
+@lru_cache
+def _period() -> tuple[int, ...]:
+    bits = [1] * 9
+    while len(bits) < 511:
+        bits.append(bits[-9] ^ bits[-5])
+    return tuple(bits)
+
+
 def pseudo_noise(n: int) -> np.ndarray:
     """First n bits of the sequence of x^9 + x^5 + 1 started with ones (period 511), uint8."""
-    bits = [1] * 9
-    while len(bits) < min(n, 511):
-        bits.append(bits[-9] ^ bits[-5])
-    return np.resize(np.array(bits, np.uint8), n)
+    return np.resize(np.array(_period(), np.uint8), n)
 
 
 def training_values(numerology: Numerology) -> np.ndarray:

@@ -2,12 +2,15 @@
 """From received carriers to symbols with their noise variance: carrier and clock drift, phase, gain, noise."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from .burst import PREAMBLE_SYMBOLS, pilot_values
 from .channel_estimate import Channel
 from .numerology import Numerology
+
+WALKS = np.logspace(-9, 0, 28)  # variances per symbol that `smooth_gain` chooses from
 
 
 @dataclass(frozen=True)
@@ -71,18 +74,27 @@ def fit_drift(z, weight, k, t, channel: Channel, cfo_sd: float, numerology: Nume
     spread = channel.noise / (2 * PREAMBLE_SYMBOLS * numerology.active * channel.es)
     clock = 2 * np.pi * 40e-6 * numerology.symbol_length / numerology.fft
     prior = 1 / np.array([spread, cfo_sd**2, spread / np.mean(numerology.carriers**2.0), clock**2])
-    basis = np.stack(np.broadcast_arrays(1.0, t[:, None], k[None, :], t[:, None] * k[None, :]), axis=-1)
+    # The phase is (1, t) D (1, k)' with the drift in D, so the sums over symbols and over carriers come apart.
+    over_t, over_k = np.stack([np.ones(len(t)), t]), np.stack([np.ones(len(k)), k])
+    by_carrier = (2 / channel.noise) * (over_k * weight) @ over_k.T
     drift = np.zeros(4)
     span = 16
     while True:
-        part = basis[:span].reshape(-1, 4)
-        information = (part * (2 / channel.noise * np.tile(weight, len(t[:span])))[:, None]).T @ part + np.diag(prior)
+        part = over_t[:, :span]
+        information = np.kron(by_carrier, part @ part.T) + np.diag(prior)
         for _ in range(2):
-            error = (z[:span] * np.exp(-1j * _phase(drift, k, t[:span]))).imag.ravel()
-            drift = drift + np.linalg.solve(information, part.T @ error * (2 / channel.noise) - prior * drift)
+            error = (z[:span] * np.exp(-1j * _phase(drift, k, t[:span]))).imag
+            slope = (2 / channel.noise) * (over_k @ error.T @ part.T).ravel()
+            drift = drift + np.linalg.solve(information, slope - prior * drift)
         if span >= len(t):
             return drift
         span *= 2
+
+
+@lru_cache
+def _stiffness(n: int) -> np.ndarray:
+    """Eigenvalues of a random walk of n steps, [4 n + 2], of its sines' four-fold periods."""
+    return 4 * np.sin(np.pi * np.arange(4 * n + 2) / (4 * n + 2)) ** 2
 
 
 def smooth_gain(gain: np.ndarray, noise: float) -> tuple[np.ndarray, float, float]:
@@ -102,10 +114,10 @@ def smooth_gain(gain: np.ndarray, noise: float) -> tuple[np.ndarray, float, floa
         return np.ones(n, complex), 0.0, 0.0
     u = gain - 1
     spectrum = np.fft.fft(np.concatenate([[0], u, u[::-1], [0], -u, -u[::-1]]))
-    stiffness = 4 * np.sin(np.pi * np.arange(4 * n + 2) / (4 * n + 2)) ** 2
+    stiffness = _stiffness(n)
     modes = slice(1, 2 * n, 2)
     power = np.abs(spectrum[modes]) ** 2 / (4 * (2 * n + 1))
-    walks = np.logspace(-9, 0, 28)[:, None]
+    walks = WALKS[:, None]
     variance = noise + walks / stiffness[modes]
     likelihood = -(np.log(variance) + power / variance).sum(axis=1)
     walk = float(walks[likelihood.argmax(), 0])
