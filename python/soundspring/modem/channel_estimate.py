@@ -18,6 +18,7 @@ class Channel:
     error: variance of its error per unit of noise variance, [active]
     noise: noise variance per carrier; noise_dof: how many complex residuals it was measured from
     es: mean power received per active carrier
+    covariance: between each carrier and each pilot, of channels with these delays, [active, pilots], of mean power es
     """
 
     h: np.ndarray
@@ -25,6 +26,7 @@ class Channel:
     noise: float
     noise_dof: float
     es: float
+    covariance: np.ndarray
 
 
 def training_noise(received: np.ndarray, numerology: Numerology) -> float:
@@ -53,4 +55,6 @@ def estimate_channel(fine: Acquisition, noise: float, numerology: Numerology, ov
     h = steer @ taps
     error = ((steer @ covariance) * steer.conj()).sum(axis=1).real
     es = float(np.mean(np.abs(h) ** 2 + error))
-    return Channel(h, error / noise, noise, numerology.active - 1, es)
+    power = np.abs(taps) ** 2 + np.diag(covariance).real  # sharper than the profile, which the chirps' band smears
+    shape = (steer * (es / power.sum() * power)) @ steer[numerology.pilot_mask].conj().T
+    return Channel(h, error / noise, noise, numerology.active - 1, es, shape)
