@@ -57,20 +57,21 @@ class Acquirer:
         self._gram = self._known.T @ self._known.conj()
         self._by_piece = self._known.reshape(self._pieces, self._piece, -1)
         self._bins = 1 << int(np.ceil(np.log2(6 * self._pieces)))
+        place = np.arange(2 * reach) - np.arange(2 * reach - self._prefix + 1)[:, None]
+        self._windows = ((place >= 0) & (place < self._prefix)).astype(float)  # sums over one prefix, [places, lags]
 
     def __call__(self, samples: np.ndarray, coarse_cfo_hz: float) -> Acquisition:
         """Args: samples [length] from `skip` after the coarse start on."""
         samples = samples * self._turn(coarse_cfo_hz)
         partial = np.matmul(samples.reshape(self._pieces, 1, -1), self._by_piece)[:, 0]
-        spectrum = np.fft.fft(partial.T, self._bins).T
-        energy = spectrum.real**2 + spectrum.imag**2
-        total = np.cumsum(np.pad(energy, ((0, 0), (1, 0))), axis=1)
-        best = (total[:, self._prefix :] - total[:, : -self._prefix]).max(axis=1)
+        spectrum = np.fft.fft(partial.T, self._bins)
+        energy = spectrum.real**2 + spectrum.imag**2  # [lags, bins]
+        best = (self._windows @ energy).max(axis=0)
         peak = int(best.argmax())
         shift = _parabola(best[peak - 1], best[peak], best[(peak + 1) % self._bins])
         cfo = (np.fft.fftfreq(self._bins)[peak] + shift / self._bins) * self._rate_hz / self._piece
-        noise = energy.mean(axis=0).min()  # over all offsets, at the quietest delay
-        profile = np.maximum(energy[peak] - 3 * noise, 0.1 * noise)
+        noise = energy.mean(axis=1).min()  # over all offsets, at the quietest delay
+        profile = np.maximum(energy[:, peak] - 3 * noise, 0.1 * noise)
         centre = self._centre(profile)
         margin = self._prefix // 2 + self._prefix // 4
         near = slice(max(centre - margin, 0), centre + margin + 1)

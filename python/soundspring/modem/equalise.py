@@ -23,58 +23,65 @@ class Equalised:
     evm: float
 
 
-def equalise(received: np.ndarray, n_header: int, channel: Channel, numerology: Numerology, cfo_sd: float) -> Equalised:
+def equalise(
+    received: np.ndarray, n_header: int, channel: Channel, numerology: Numerology, cfo_sd: float, drift=None
+) -> Equalised:
     """Track and equalise the symbols after the training.
 
     Args:
         received: carriers, [n_symbols, active], header first
         n_header: how many of these symbols are header (BPSK, whose quadrature shows the noise)
         cfo_sd: standard deviation of the carrier offset still left, rad per symbol
+        drift: what was found for the header alone, if that was done before
     """
     n = len(received)
-    mask, k = numerology.pilot_mask, numerology.carriers
+    at, rest, k = numerology.pilot_index, numerology.data_index, numerology.carriers
     t = np.arange(n) + (PREAMBLE_SYMBOLS + 1) / 2  # counted from the middle of the preamble
     pilots = pilot_values(numerology, n)
-    z = received[:, mask] * np.conj(channel.h[mask]) * pilots
-    drift = fit_drift(z, np.abs(channel.h[mask]) ** 2, k[mask], t, channel, cfo_sd, numerology)
-    turned = received * np.exp(-1j * drift_phase(drift, k, t))
-    at_pilots = turned[:, mask] * pilots
-    change, unsure, dof = follow(at_pilots - channel.h[mask], channel, mask)
-    response = channel.h + change
-    residual = np.abs(at_pilots - response[:, mask]) ** 2
-    data = response[:, ~mask]
+    h = channel.h[at]
+    z = received.take(at, axis=1) * pilots
+    start = None if drift is None else (drift, 2 * n_header)
+    drift = fit_drift(z * h.conj(), square(h), k[at], t, channel, cfo_sd, numerology, start)
+    turn = np.exp(-1j * drift_phase(drift, k, t))
+    z, data = z * turn.take(at, axis=1), (received * turn).take(rest, axis=1)
+    change, unsure, dof = follow(z - h, channel, at)
+    residual = square(z - h - change.take(at, axis=1))
+    response, error = channel.h[rest] + change.take(rest, axis=1), channel.error[rest]
     evidence = [
-        (residual.sum() / (1 + channel.error[mask].mean()), max(residual.size - dof - 2, 1)),
-        _quadrature(turned[:n_header, ~mask], data[:n_header], channel.error[~mask]),
+        (residual.sum() / (1 + channel.error[at].mean()), max(residual.size - dof - 2, 1)),
+        _quadrature(data[:n_header], response[:n_header], error),
     ]
     channel = _refine_noise(channel, evidence)
-    power = np.abs(data) ** 2 + 1e-30
-    spread = channel.noise * (1 + channel.error[~mask]) + unsure[:, ~mask]
-    evm = float(np.sqrt(np.mean(residual / (np.abs(response[:, mask]) ** 2 + 1e-30))))
-    return Equalised(turned[:, ~mask] / (data + 1e-30), spread / power, drift, channel, evm)
+    spread = channel.noise * (1 + error) + unsure.take(rest, axis=1)
+    evm = float(np.sqrt(residual.mean() / (square(h).mean() + 1e-30)))
+    return Equalised(data / (response + 1e-30), spread / (square(response) + 1e-30), drift, channel, evm)
 
 
-def follow(change: np.ndarray, channel: Channel, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def square(x: np.ndarray) -> np.ndarray:
+    """|x|^2, without the root that np.abs would take."""
+    return x.real**2 + x.imag**2
+
+
+def follow(change: np.ndarray, channel: Channel, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """How the channel changes during the burst, from how it changes at the pilots.
 
     What changes is taken to have the delays of the channel itself, so the pilots' changes have a known covariance but
     for its size. Along its eigenvectors they are independent; there they are smoothed, then carried to all carriers.
 
     Args:
-        change: measured at the pilots, [n, pilots]; mask: which carriers these are
+        change: measured at the pilots, [n, pilots]; at: which carriers these are
 
     Returns:
         (change at all carriers [n, active], variance of its error [n, active], degrees of freedom it took)
     """
-    share, vectors = np.linalg.eigh(channel.covariance[mask])
+    share, vectors = np.linalg.eigh(channel.covariance[at])
     share = np.maximum(share, 1e-6 * share[-1])
     smoothed, error = smooth(change @ vectors.conj(), share, channel.noise)
     spread = (channel.covariance @ vectors) / share  # [active, pilots], from the eigenvectors to the carriers
-    seen = (np.abs(spread) ** 2 @ share) / channel.es
-    moved = (np.abs(smoothed) ** 2).sum(axis=1) / share.sum()
-    unseen = np.outer(moved, np.maximum(1 - seen, 0) * channel.es)
-    dof = len(change) * error.sum() / channel.noise
-    return smoothed @ spread.T, np.abs(spread) ** 2 @ error + unseen, float(dof)
+    size = square(spread)
+    unseen = np.maximum(channel.es - size @ share, 0)  # power of the changes that the pilots do not show
+    moved = square(smoothed).sum(axis=1) / share.sum()
+    return smoothed @ spread.T, size @ error + np.outer(moved, unseen), float(len(change) * error.sum() / channel.noise)
 
 
 def _quadrature(header: np.ndarray, response: np.ndarray, error: np.ndarray) -> tuple[float, float]:

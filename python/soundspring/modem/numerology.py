@@ -75,6 +75,16 @@ class Numerology:
         """Which of `carriers` are pilots, bool [active]."""
         return _constant(np.isin(self.carriers, self.pilot_carriers))
 
+    @cached_property
+    def pilot_index(self) -> np.ndarray:
+        """Places of the pilots among `carriers`, int [pilots]."""
+        return _constant(np.flatnonzero(self.pilot_mask))
+
+    @cached_property
+    def data_index(self) -> np.ndarray:
+        """Places of the data carriers among `carriers`, int [data_carriers]."""
+        return _constant(np.flatnonzero(~self.pilot_mask))
+
     @property
     def symbol_length(self) -> int:
         """Samples of one OFDM symbol with its prefix, at `rate`."""

@@ -49,6 +49,7 @@ class _Pending:
     arrival: int = 0
     cut: float = 0.0  # input samples from `start` to the first sample of the first training symbol's DFT
     channel: Channel | None = None
+    drift: np.ndarray | None = None  # during the header
     header: Any = field(default=None)
     payload: int = 0
 
@@ -207,6 +208,7 @@ class BurstReceiver:
         noise = training_noise(self._carriers(p, 0, TRAINING_SYMBOLS), self.numerology)
         p.channel = estimate_channel(fine, noise, self.numerology, ratio)
         result = self._equalise(p, self._header_symbols)
+        p.drift = result.drift
         bits = slice(0, self._header_bits)
         llr = demap(result.symbols.ravel()[bits].astype(np.complex64), result.noise_var.ravel()[bits], 1)
         p.header = self._decode_header(llr)
@@ -230,7 +232,7 @@ class BurstReceiver:
         cfo_sd = 2 * math.sqrt(6 / energy) / length * numerology.symbol_length
         cfo_sd = math.hypot(cfo_sd, 2 * math.pi * 5 * numerology.symbol_duration)
         received = self._carriers(p, TRAINING_SYMBOLS, n_symbols)
-        return equalise(received, self._header_symbols, p.channel, numerology, cfo_sd)
+        return equalise(received, self._header_symbols, p.channel, numerology, cfo_sd, p.drift)
 
     def _carriers(self, p: _Pending, first: int, count: int) -> np.ndarray:
         """Active carriers [count, active] of the OFDM symbols from `first` on (0 = training), offset removed."""

@@ -10,8 +10,8 @@ from .channel_estimate import Channel
 from .numerology import Numerology
 
 # What `smooth` weighs: Doppler frequencies in cycles per symbol, and random walks' variances per symbol.
-DOPPLERS = tuple(0.032 * 2.0 ** -np.arange(8))
-WALKS = tuple(np.logspace(-7, -1, 7))
+DOPPLERS = tuple(0.032 * 2.0 ** -np.arange(7))
+WALKS = tuple(np.logspace(-6, -1, 6))
 SPAN = 96  # most points in time that are smoothed
 
 
@@ -21,7 +21,7 @@ def drift_phase(drift: np.ndarray, k: np.ndarray, t: np.ndarray) -> np.ndarray:
     return (a + b * t)[:, None] + np.outer(c + d * t, k)
 
 
-def fit_drift(z, weight, k, t, channel: Channel, cfo_sd: float, numerology: Numerology) -> np.ndarray:
+def fit_drift(z, weight, k, t, channel: Channel, cfo_sd: float, numerology: Numerology, start=None) -> np.ndarray:
     """Maximum a posteriori phase, carrier offset, timing and clock drift from the pilots, by Gauss-Newton steps.
 
     The span is doubled from 16 symbols to the whole burst, so that each step starts within reach of the next.
@@ -29,6 +29,7 @@ def fit_drift(z, weight, k, t, channel: Channel, cfo_sd: float, numerology: Nume
     Args:
         z: pilots times their expected conjugate values, [n, pilots]
         weight: |h|^2 of the pilots; k: their carriers; t: symbol times
+        start: (drift, symbols up to which it will do), if one is known already
     """
     spread = channel.noise / (2 * PREAMBLE_SYMBOLS * numerology.active * channel.es)
     clock = 2 * np.pi * 40e-6 * numerology.symbol_length / numerology.fft
@@ -36,8 +37,7 @@ def fit_drift(z, weight, k, t, channel: Channel, cfo_sd: float, numerology: Nume
     # The phase is (1, t) D (1, k)' with the drift in D, so the sums over symbols and over carriers come apart.
     over_t, over_k = np.stack([np.ones(len(t)), t]), np.stack([np.ones(len(k)), k])
     by_carrier = (2 / channel.noise) * (over_k * weight) @ over_k.T
-    drift = np.zeros(4)
-    span = 16
+    drift, span = start or (np.zeros(4), 16)
     while True:
         part = over_t[:, :span]
         information = np.kron(by_carrier, part @ part.T) + np.diag(prior)
