@@ -225,7 +225,8 @@ class Link:
         return numerology_of(self.profile)
 
     def modulator(self) -> BurstModulator:
-        return BurstModulator(self.numerology, self.profile.phy.header_code_bits, self.profile.phy.oversampling)
+        phy = self.profile.phy
+        return BurstModulator(self.numerology, phy.header_code_bits, phy.oversampling, phy.papr_db)
 
     def receiver(self, coder: FrameCoder) -> BurstReceiver:
         phy = self.profile.phy

@@ -60,7 +60,7 @@ class burst_modulator(PduDoor, gr.sync_block):
         self._profile = load(profile)
         numerology = numerology_of(self._profile, rate)
         phy = self._profile.phy
-        self._modulator = BurstModulator(numerology, phy.header_code_bits, oversampling)
+        self._modulator = BurstModulator(numerology, phy.header_code_bits, oversampling, phy.papr_db)
         self._header_code = HeaderCode(phy.header_code_bits)
         self._header_code.encode(BurstHeader(self._profile.id, model, 0))  # checks, and compiles before the start
         self._model = model

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from .crest import clip, limit_peaks, peak_amplitude
 from .numerology import Numerology
 from .qam import map_bits
 
@@ -95,19 +96,24 @@ class BurstModulator:
         header_code_bits: bits of the coded header, BPSK on symbols of its own
         oversampling: samples are made at numerology.rate * oversampling; 1, or more for an exact band-limited
             waveform without a resampler
+        papr_db: greatest ratio of the samples' peak power to the mean power of OFDM symbols, 3 dB or more; peaks above
+            it are clipped, which costs a little of the signal's quality. None leaves them, at 10 dB and more
 
     Raises:
         ValueError: a parameter out of range
     """
 
-    def __init__(self, numerology: Numerology, header_code_bits: int, oversampling=1):
+    def __init__(self, numerology: Numerology, header_code_bits: int, oversampling=1, papr_db: float | None = None):
         if header_code_bits < 1:
             raise ValueError(f"header_code_bits must be at least 1, not {header_code_bits}")
+        if papr_db is not None and not papr_db >= 3:
+            raise ValueError(f"papr_db must be at least 3, or None, not {papr_db}")
         self.numerology = numerology
         self.header_code_bits = header_code_bits
         self.header_symbols = numerology.symbols_for(header_code_bits)
         self._ratio = ratio_of(oversampling, numerology)
         self._preamble = preamble(numerology, self._ratio)
+        self._papr_db = papr_db
 
     def samples_per_burst(self, n_payload: int) -> int:
         """Samples that `modulate` returns for n_payload payload symbols."""
@@ -137,7 +143,12 @@ class BurstModulator:
         mask = self.numerology.pilot_mask
         values[:, ~mask] = data
         values[:, mask] = pilot_values(self.numerology, len(data))
-        return np.concatenate([self._preamble, ofdm(values, self.numerology, self._ratio)]).astype(np.complex64)
+        if self._papr_db is not None:
+            values = limit_peaks(values, self.numerology, self._papr_db)
+        samples = np.concatenate([self._preamble, ofdm(values, self.numerology, self._ratio)])
+        if self._papr_db is not None:
+            samples = clip(samples, peak_amplitude(self.numerology, self._papr_db))  # what little is left of the peaks
+        return samples.astype(np.complex64)
 
     def _fill(self, symbols: np.ndarray) -> np.ndarray:
         """Data rows [n_symbols, data_carriers]; what is left of the last row is pseudo-random BPSK."""
