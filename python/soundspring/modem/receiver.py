@@ -170,8 +170,9 @@ class BurstReceiver:
         bursts = []
         while self._base + len(self._buffer) >= self._at + self._search.block:
             for found in self._search.step(self._slice(self._at, self._search.block)):
-                self._pending.append(self._expect(found))
-                self.detections += 1
+                if found.start + self._acquirer.skip >= self._base:  # else before the stream began: a chance of noise
+                    self._pending.append(self._expect(found))
+                    self.detections += 1
             bursts += self._serve(min(self._at + self._search.block, end))
             self._at += self._search.hop
         oldest = min([self._search.position, self._at, *(p.start for p in self._pending)]) - self._acquirer.skip

@@ -63,10 +63,11 @@ class ChirpSearch:
     def _filters(self, numerology: Numerology) -> tuple[np.ndarray, float]:
         """Spectra [3, size]: both matched filters (unit energy) and the band; and the band's share of the rate."""
         bank = np.zeros((3, self._size), complex)
+        frequency = np.abs(np.fft.fftfreq(self._size, 1 / self._rate_hz))
+        near = frequency <= numerology.occupied_bandwidth / 2 + numerology.carrier_spacing  # no neighbour's leakage
         for row, sign in enumerate((1, -1)):
             template = chirp(numerology, SEARCH_RATE, sign)
-            bank[row] = np.conj(np.fft.fft(template / np.linalg.norm(template), self._size))
-        frequency = np.abs(np.fft.fftfreq(self._size, 1 / self._rate_hz))
+            bank[row] = np.conj(np.fft.fft(template / np.linalg.norm(template), self._size)) * near
         bank[2] = frequency <= numerology.occupied_bandwidth / 2
         return bank, float(bank[2].real.mean())
 
