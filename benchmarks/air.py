@@ -55,23 +55,26 @@ class Outcome:
 
 
 class Radio:
-    """Both ends of one physical layer: codes, modulator at the medium's rate, receiver behind its channel filter."""
+    """Both ends of one physical layer: codes, modulator at the medium's rate, receiver behind its channel filter.
 
-    def __init__(self, phy: Phy, **modulator):
-        self.phy = phy
+    payload: False for bursts that end with their header. papr_db: of the modulator.
+    """
+
+    def __init__(self, phy: Phy, payload: bool = True, papr_db: float | None = None):
+        self.phy, packets = phy, phy.packets if payload else ()
+        self._payload = sum(p.symbols for p in packets)
         self.numerology = Numerology(phy.fft, phy.cp, phy.data_carriers, phy.pilots, phy.rate)
         self.header_code = HeaderCode(phy.header_code_bits)
-        self.codes = [LdpcCode(p.payload_bits, p.code_bits, p.bits_per_symbol) for p in phy.packets]
-        self.modulator = BurstModulator(self.numerology, phy.header_code_bits, MEDIUM, **modulator)
+        self.codes = [LdpcCode(p.payload_bits, p.code_bits, p.bits_per_symbol) for p in packets]
+        self.modulator = BurstModulator(self.numerology, phy.header_code_bits, MEDIUM, papr_db)
         # Flat up to 0.61 of the critical rate (band and carrier offset), 60 dB down where it would fold onto that.
         self.low_pass = firwin(49, 0.75, window=("kaiser", 5.65), fs=MEDIUM).astype(np.float32)
 
     def receiver(self, **options) -> BurstReceiver:
-        payload = self.phy.payload_symbols
         return BurstReceiver(
-            self.numerology, self.phy.header_code_bits, self._decode_header, lambda _: payload, RECEIVED, **options)
+            self.numerology, self.phy.header_code_bits, self.decode_header, lambda _: self._payload, RECEIVED, **options)
 
-    def _decode_header(self, llr: np.ndarray) -> BurstHeader | None:
+    def decode_header(self, llr: np.ndarray) -> BurstHeader | None:
         try:
             return self.header_code.decode(llr)
         except PacketError:

@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The burst modem: bursts missed and imagined, headers against payloads, distance to a receiver that knows the channel,
+the price of lower peaks, CPU time; and GNU Radio's in-tree OFDM receiver at the same SNRs.
+
+Each end has one oscillator for carrier and sample clock, up to 60 ppm apart (150 kHz at 2.5 GHz); bursts arrive at random
+times and phases, through the receiver's channel filter, at 1.5 samples per critical sample. SNR is the mean Es/N0 per
+active carrier; thresholds are where 10 % of the packets are lost. CPU times are of this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+from air import DOPPLER_HZ, MAX_PPM, MEDIUM, RECEIVED, Air, Radio  # noqa: E402
+from soundspring.profile import Phy, load, profiles  # noqa: E402
+
+# The ends of the range of profiles: what the preamble and the header must outlast, and what asks most of the equaliser.
+LOWEST, FASTEST = "BPSK 1/5", "64-QAM 5/6"
+ENDS = {
+    LOWEST: Phy(384, ({"payload_bits": 176, "code_bits": 880, "bits_per_symbol": 1},)),
+    FASTEST: Phy(384, ({"payload_bits": 600, "code_bits": 720, "bits_per_symbol": 6},)),
+}
+TARGET = 0.1  # packet loss at a threshold
+SEED = 1
+
+
+def say(*words) -> None:
+    print(*words, file=sys.stderr, flush=True)
+
+
+def layers() -> dict[str, Phy]:
+    """The physical layers of the shipped profiles, each once, and both ends of the range."""
+    found: dict[str, Phy] = {}
+    for name in profiles():
+        phy = load(name).phy
+        if phy is not None and phy not in found.values():
+            found[name] = phy
+    return found | ENDS
+
+
+def crossing(snrs: list[float], losses: list[float], target: float = TARGET) -> float | None:
+    """SNR at which the loss falls below the target, by interpolating the logarithm of the loss."""
+    for (a, high), (b, low) in zip(zip(snrs, losses), zip(snrs[1:], losses[1:])):  # noqa: B905
+        if high >= target > low:
+            part = np.log(high / target) / np.log(high / max(low, 1e-4))
+            return round(float(a + part * (b - a)), 2)
+    return None
+
+
+def curve(phy: Phy, channel: str, bursts: int, papr_db: float | None = None, genie: bool = True) -> dict:
+    """Loss of each packet against SNR, ours and the genie's, from above 50 % to below 5 %; and both thresholds."""
+    air = Air(Radio(phy, papr_db=papr_db), SEED, channel, genie=genie)
+    efficiency = min(p.payload_bits / p.symbols for p in phy.packets)
+    snr_db = 10 * np.log10(2**efficiency - 1) + (0.5 if channel == "awgn" else 4.0)
+    step = 0.5 if channel == "awgn" else 2.0
+    rows = {"snr_db": [], "missed": [], "header": [], "loss": [], "genie": []}
+    while True:
+        out = air.send(bursts, snr_db)
+        loss = 1 - np.mean([o.packets for o in out], axis=0)
+        ideal = 1 - np.mean([o.genie for o in out], axis=0) if genie else loss
+        rows["snr_db"].append(round(float(snr_db), 2))
+        rows["missed"].append(float(np.mean([not o.found for o in out])))
+        rows["header"].append(float(np.mean([not o.header for o in out])))
+        rows["loss"].append(loss.round(4).tolist())
+        rows["genie"].append(ideal.round(4).tolist())
+        say(f"  {channel} {snr_db:.1f} dB: lost {loss.round(3)}, genie {ideal.round(3)}")
+        snr_db += step
+        if max(loss) < TARGET / 2 or len(rows["loss"]) > 14:
+            break
+    per_packet = [(crossing(rows["snr_db"], [r[i] for r in rows["loss"]]),
+                   crossing(rows["snr_db"], [r[i] for r in rows["genie"]])) for i in range(len(phy.packets))]
+    gaps = [round(a - b, 2) for a, b in per_packet if a is not None and b is not None]
+    return rows | {"threshold_db": [a for a, _ in per_packet], "genie_threshold_db": [b for _, b in per_packet],
+                   "gap_db": gaps, "bursts": bursts}
+
+
+def detection(lowest_db: float, bursts: int) -> dict:
+    """Bursts missed, and found but with a wrong header, 1 dB below the lowest profile's threshold and around it."""
+    air = Air(Radio(ENDS[LOWEST], payload=False), SEED + 1)
+    figures = {}
+    for snr_db, share in ((lowest_db - 1, 1.0), (-6.0, 0.3), (-8.0, 0.1), (-9.0, 0.1), (-10.0, 0.1), (-11.0, 0.1)):
+        n = max(int(share * bursts), 50)
+        out = air.send(n, snr_db)
+        found, good = sum(o.found for o in out), sum(o.header for o in out)
+        figures[f"{snr_db:.1f}"] = {"bursts": n, "missed": n - found, "header_failures": found - good}
+        say(f"  {snr_db:.1f} dB: {figures[f'{snr_db:.1f}']}")
+    return figures
+
+
+def false_bursts(seconds: float) -> dict:
+    """Noise alone: places taken for a preamble, and those whose header then passed."""
+    radio = Radio(ENDS[LOWEST])
+    receiver, rng, accepted = radio.receiver(), np.random.default_rng(SEED + 2), 0
+    rate = RECEIVED * radio.numerology.rate
+    piece = 300_000
+    for _ in range(int(seconds * rate / piece)):
+        # White over all of the receiver's band, which holds more noise than a channel filter would leave.
+        samples = rng.standard_normal(2 * piece, np.float32).view(np.complex64)
+        accepted += sum(b.header is not None for b in receiver.push(samples))
+    return {"seconds": seconds, "detections": receiver.detections, "bursts": accepted}
+
+
+def cpu_share(samples: np.ndarray, receiver, rate_hz: float, repeats: int = 3) -> float:
+    """CPU seconds per second of signal, the best of some runs."""
+    receiver.push(samples[: len(samples) // 4])
+    best = np.inf
+    for _ in range(repeats):
+        begin = time.process_time()
+        receiver.push(samples)
+        best = min(best, time.process_time() - begin)
+    return round(best * rate_hz / len(samples), 4)
+
+
+def speed(seconds: float) -> dict:
+    """Share of one core at 1 MS/s: searching; the reference profile's bursts, one in 100 ms; bursts without pause."""
+    radio = Radio(load("reference").phy)
+    rate, rng = RECEIVED * radio.numerology.rate, np.random.default_rng(SEED + 3)
+    n = int(seconds * rate)
+    quiet = 0.3 * rng.standard_normal(2 * n, np.float32).view(np.complex64)
+    burst = radio.front_end(radio.make(rng, 0)[1])
+    period = int(0.1 * rate)
+    sparse = np.resize(np.pad(burst, (0, period - len(burst))), n) + quiet
+    dense = np.resize(burst, n) + quiet
+    figures = {name: cpu_share(x, radio.receiver(), rate)
+               for name, x in (("searching", quiet), ("receiving", sparse), ("receiving_without_pause", dense))}
+    once, four_times = (cpu_share(np.tile(quiet, k), radio.receiver(), rate) for k in (1, 4))
+    return figures | {"four_times_the_samples": round(four_times / once, 2),
+                      "highest_rate_ms_per_s": round(1 / figures["receiving"], 1),
+                      "rate_at_0.3_core_ms_per_s": round(0.3 / figures["receiving"], 1)}
+
+
+def peaks(bursts: int) -> dict:
+    """For each limit: peak to average of the bursts, their error, and how far the limit moves two thresholds."""
+    figures = {}
+    base = {}
+    for limit in (None, 8.0, 6.0, 5.0, 4.0):
+        radio = Radio(load("reference").phy, papr_db=limit)
+        rng = np.random.default_rng(SEED + 4)
+        mean = radio.numerology.active / radio.numerology.fft
+        papr = [10 * np.log10(np.max(np.abs(radio.make(rng, i)[1]) ** 2) / mean) for i in range(200)]
+        row = {"papr_db": {"median": round(float(np.median(papr)), 2), "max": round(float(np.max(papr)), 2)}}
+        for name in ("reference", FASTEST):
+            phy = load(name).phy if name == "reference" else ENDS[name]
+            found = curve(phy, "awgn", bursts, limit, genie=False)["threshold_db"][-1]
+            base.setdefault(name, found)
+            row[f"cost_db {name}"] = None if found is None else round(found - base[name], 2)
+        figures["none" if limit is None else f"{limit:g}"] = row
+        say(f"  limit {limit}: {row}")
+    return figures
+
+
+def peer(snrs: list[float], packets: int) -> dict | None:
+    """Packets of 96 bytes, uncoded QPSK, through digital.ofdm_tx and ofdm_rx; the share received of those sent."""
+    try:
+        from gnuradio import blocks, channels, digital, gr
+    except ImportError:
+        return None
+    shares = {}
+    for snr_db in snrs:
+        top = gr.top_block()
+        data = np.random.default_rng(SEED).integers(0, 256, 96 * packets).tolist()
+        options = {"packet_length_tag_key": "length", "bps_payload": 2}
+        send, receive = digital.ofdm_tx(**options), digital.ofdm_rx(**options)
+        # 52 of 64 carriers of the same power, whatever the block's scale: measured on its own samples.
+        probe, sink = blocks.vector_sink_c(), blocks.vector_sink_b()
+        bytes_in = blocks.vector_source_b(data)
+        tagged = blocks.stream_to_tagged_stream(gr.sizeof_char, 1, 96, "length")
+        top.connect(bytes_in, tagged, send, probe)
+        top.run()
+        samples = np.array(probe.data())
+        samples = np.concatenate([samples, np.zeros(20_000)]) / np.sqrt(np.mean(np.abs(samples) ** 2) * 64 / 52)
+        top = gr.top_block()
+        noise = channels.channel_model(noise_voltage=10 ** (-snr_db / 20), noise_seed=SEED)
+        top.connect(blocks.vector_source_c(samples.tolist()), noise, receive, sink)
+        top.run()
+        got = np.array(sink.data(), np.uint8)
+        sent = {bytes(data[96 * i : 96 * i + 96]) for i in range(packets)}
+        found = [bytes(got[i : i + 96]) in sent for i in range(0, len(got) - 95, 96)]
+        shares[f"{snr_db:g}"] = round(float(sum(found)) / packets, 3)
+        say(f"  in-tree OFDM receiver, {snr_db} dB: {shares[f'{snr_db:g}']}")
+    return shares
+
+
+def measure(quick: bool) -> dict:
+    many = 40 if quick else 600
+    figures: dict = {"ppm": MAX_PPM, "oversampling": RECEIVED, "medium": MEDIUM, "doppler_hz": DOPPLER_HZ, "seed": SEED}
+    figures["machine"] = {"system": platform.platform(), "cores": os.cpu_count(), "cpu": _cpu()}
+    say("speed")
+    figures["speed"] = speed(0.5 if quick else 2.0)
+    say(figures["speed"])
+    say("distance to the genie")
+    reference = load("reference").phy
+    figures["genie"] = {channel: curve(reference, channel, many) for channel in ("awgn", "tdl-a", "tdl-c")}
+    say("profiles")
+    figures["profiles"] = {name: {c: curve(phy, c, many // 2) for c in ("awgn", "tdl-c")}
+                           for name, phy in layers().items() if phy != reference}
+    lowest = min(t for rows in [figures["genie"], *figures["profiles"].values()]
+                 for t in rows["awgn"]["threshold_db"] if t is not None)
+    figures["lowest_threshold_db"] = lowest
+    say(f"detection, lowest threshold {lowest} dB")
+    figures["detection"] = detection(lowest, 100 if quick else 10_000)
+    say("peaks")
+    figures["peaks"] = peaks(many // 2)
+    say("in-tree receiver")
+    figures["in_tree_ofdm"] = peer([10.0, 20.0] if quick else [5.0, 10.0, 12.5, 15.0, 17.5, 20.0, 25.0], 20 if quick else 100)
+    say("noise alone")
+    figures["noise"] = false_bursts(10.0 if quick else 600.0)
+    return figures
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def draw(figures: dict, path: Path) -> None:
+    """Loss against SNR beside the genie's, and bursts missed beside the in-tree receiver's packets."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+    for colour, (channel, rows) in zip(("C0", "C1", "C2"), figures["genie"].items(), strict=True):
+        for i, (mark, name) in enumerate((("o", "base"), ("s", "enhancement"))):
+            ours, genie = ([max(r[i], 1e-3) for r in rows[key]] for key in ("loss", "genie"))
+            left.semilogy(rows["snr_db"], ours, colour + mark + "-", ms=4, label=f"{channel}, {name}")
+            left.semilogy(rows["snr_db"], genie, colour + mark + ":", ms=3, mfc="none")
+    left.axhline(TARGET, color="0.7", lw=0.8)
+    left.set(xlabel="Es/N0 in dB", ylabel="packets lost", ylim=(2e-3, 1), title="Received (dotted: channel known)")
+    left.legend(fontsize=7)
+    rows = figures["detection"]
+    snrs = sorted(float(k) for k in rows)
+    keys = {float(k): k for k in rows}
+    for field, label in (("missed", "burst missed"), ("header_failures", "header failed")):
+        share = [max(rows[keys[s]][field] / rows[keys[s]]["bursts"], 1e-4) for s in snrs]
+        right.semilogy(snrs, share, "o-", ms=4, label=label)
+    if figures.get("in_tree_ofdm"):
+        points = sorted((float(k), 1 - v) for k, v in figures["in_tree_ofdm"].items())
+        right.semilogy([x for x, _ in points], [max(y, 1e-4) for _, y in points], "k^--", ms=4,
+                       label="digital.ofdm_rx: packet lost")
+    right.set(xlabel="Es/N0 in dB", ylabel="share", ylim=(5e-5, 1.5), title="Synchronisation, one oscillator 60 ppm off")
+    right.legend(fontsize=7)
+    for axis in (left, right):
+        axis.grid(True, which="both", lw=0.3)
+    fig.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(path, dpi=110)
+
+
+def main(argv: list[str] | None = None) -> dict:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few bursts of each kind, for a look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="draw the curves here")
+    arguments = parser.parse_args(argv)
+    figures = measure(arguments.quick)
+    print(json.dumps(figures, indent=1))
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if arguments.image:
+        draw(figures, arguments.image)
+    return figures
+
+
+if __name__ == "__main__":
+    main()
