@@ -71,8 +71,8 @@ class Radio:
         self.low_pass = firwin(49, 0.75, window=("kaiser", 5.65), fs=MEDIUM).astype(np.float32)
 
     def receiver(self, **options) -> BurstReceiver:
-        return BurstReceiver(
-            self.numerology, self.phy.header_code_bits, self.decode_header, lambda _: self._payload, RECEIVED, **options)
+        bits, payload = self.phy.header_code_bits, self._payload
+        return BurstReceiver(self.numerology, bits, self.decode_header, lambda _: payload, RECEIVED, **options)
 
     def decode_header(self, llr: np.ndarray) -> BurstHeader | None:
         try:
@@ -170,7 +170,8 @@ class Air:
         numerology, n0 = self.radio.numerology, 10 ** (-snr_db / 10)
         first = PREAMBLE_SYMBOLS + self.radio.modulator.header_symbols
         count = numerology.symbols_for(len(one.data))
-        response = (self._carriers(faded, first, count) / self._carriers(samples, first, count)).ravel()[: len(one.data)]
+        response = self._carriers(faded, first, count) / self._carriers(samples, first, count)
+        response = response.ravel()[: len(one.data)]
         noise = rng.standard_normal((2, len(one.data))) * np.sqrt(n0 / 2)
         symbols = one.data + (noise[0] + 1j * noise[1]) / response
         return self.radio.decode(symbols, n0 / np.abs(response) ** 2, one.payloads)
@@ -189,4 +190,5 @@ class Air:
         good = [b for b in found if b.header is not None and b.header.sequence == one.sequence]
         if not good:
             return Outcome(bool(found), False, [False] * len(one.payloads), one.genie)
-        return Outcome(True, True, self.radio.decode(good[0].symbols, good[0].noise_var, one.payloads), one.genie, good[0])
+        packets = self.radio.decode(good[0].symbols, good[0].noise_var, one.payloads)
+        return Outcome(True, True, packets, one.genie, good[0])

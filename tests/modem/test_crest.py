@@ -13,7 +13,7 @@ def bursts(papr_db, oversampling=4, count=12):
     """(samples of the OFDM symbols behind the preamble, payload symbols) of several bursts."""
     rng = np.random.default_rng(0)
     modulator = BurstModulator(NUMEROLOGY, CODE_BITS, oversampling, papr_db)
-    for value in range(count):
+    for _ in range(count):
         symbols = map_bits(rng.integers(0, 2, BITS * 720), BITS)
         samples = modulator.modulate(encode_header(int(rng.integers(1 << 16))), symbols)
         yield samples[PREAMBLE_SYMBOLS * 80 * oversampling :], symbols

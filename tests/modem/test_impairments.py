@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What radios and neighbours do to bursts: each may cost some quality, none may cost bursts or leave the receiver lost."""
+"""What radios and neighbours do to bursts: each may cost quality, none may cost bursts or leave the receiver lost."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ BURSTS = 12
 
 
 def stream(seed, snr_db):
-    """Bursts numbered from 0 with pauses and their own offsets, in noise: (samples at twice the rate, their symbols)."""
+    """Bursts numbered from 0 with pauses and their own offsets, in noise: (samples at twice the rate, symbols)."""
     rng = np.random.default_rng(seed)
     parts, symbols = [], []
     for value in range(BURSTS):
