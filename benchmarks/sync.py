@@ -223,6 +223,8 @@ def measure(quick: bool, parts: list[str], figures: dict) -> dict:
     for name in parts:
         say(name)
         figures[name] = PARTS[name](quick, figures)
+        if {"genie", "profiles"} <= figures.keys():
+            figures["lowest_threshold_db"] = lowest_threshold(figures)
         say(f"  {json.dumps(figures[name])[:600]}")
     return figures
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sections of docs/performance.md on the burst modem, from the figures of sync.py."""
+
+from __future__ import annotations
+
+
+def _table(head: list, rows: list[list]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _db(values: list) -> str:
+    return " / ".join("-" if v is None else f"{v:.1f}" for v in values)
+
+
+def receiver(f: dict) -> str:
+    """Thresholds beside those of a receiver that knows the channel, and headers beside payloads."""
+    curves = {"reference": f["genie"]} | f["profiles"]
+    rows = []
+    for name, channels in curves.items():
+        for channel, c in channels.items():
+            below = [i for i, loss in enumerate(c["loss"]) if min(loss) >= 0.05] or [0]
+            at = below[-1]
+            rows.append([name, channel, _db(c["threshold_db"]), _db(c["genie_threshold_db"]),
+                         " / ".join(f"{g:.2f}" for g in c["gap_db"]) or "-",
+                         f"{c['snr_db'][at]:.1f}: {c['header'][at]:.1%} / {min(c['loss'][at]):.1%}"])
+    head = ["physical layer", "channel", "threshold, dB", "channel known, dB", "distance, dB",
+            "at dB: headers failed / packets lost"]
+    return f"""## The receiver against one that knows the channel
+
+Threshold: mean Es/N0 at which 10 % of the packets are lost, whatever the reason; base / enhancement packet. The other
+receiver knows the channel at every carrier and symbol, the noise and where the burst begins; it decodes the same bursts
+over the same channels. TDL-A with 100 ns, TDL-C with 300 ns of delay spread, {f["doppler_hz"]:g} Hz of Doppler. One
+oscillator at each end for carrier and sample clock, within {f["ppm"]:g} ppm of one another (150 kHz at 2.5 GHz); a
+channel filter, then {f["oversampling"]:g} samples per critical sample; random arrival and phase.
+{f["genie"]["awgn"]["bursts"]} bursts a point.
+
+{_table(head, rows)}
+
+![Synchronisation](images/sync.png)
+"""
+
+
+def synchronisation(f: dict) -> str:
+    """Bursts missed and imagined."""
+    points = sorted(f["detection"].items(), key=lambda item: -float(item[0]))
+    rows = [[snr, d["bursts"], d["missed"], d["header_failures"]] for snr, d in points]
+    noise, peer = f["noise"], f.get("in_tree_ofdm")
+    text = f"""## Bursts missed and imagined
+
+The lowest profile, BPSK at rate 1/5, loses 10 % of its packets at {f["lowest_threshold_db"]:.1f} dB over AWGN.
+
+{_table(["Es/N0, dB", "bursts", "not found", "found, header failed"], rows)}
+
+{noise["seconds"] / 60:g} minutes of noise at 1 MS/s: {noise["detections"]} places taken for a preamble,
+{noise["bursts"]} with a header that passed.
+"""
+    if peer:
+        shares = ", ".join(f"{share:.0%} at {snr} dB" for snr, share in peer.items())
+        text += f"""
+GNU Radio's `digital.ofdm_tx` and `ofdm_rx` (uncoded QPSK, packets of 96 bytes, no offsets at all) received {shares}.
+"""
+    return text
+
+
+def peaks(f: dict) -> str:
+    """What a limit of the peaks costs."""
+    rows = []
+    for limit, p in f["peaks"].items():
+        costs = [v for k, v in p.items() if k.startswith("cost")]
+        rows.append([limit, f"{p['papr_db']['median']:.1f}", f"{p['papr_db']['max']:.1f}",
+                     *("more than 3" if c is None else f"{c:.1f}" for c in costs)])
+    names = [k.removeprefix("cost_db ") for k in next(iter(f["peaks"].values())) if k.startswith("cost")]
+    return f"""## Peaks
+
+Peak power of a burst over the mean of its OFDM symbols, and how far `papr_db` moves thresholds (AWGN).
+
+{_table(["limit, dB", "median burst, dB", "highest, dB", *(f"cost, {n}, dB" for n in names)], rows)}
+"""
+
+
+def speed(f: dict) -> str:
+    """CPU time."""
+    s = f["speed"]
+    return f"""## Speed of the receiver
+
+CPU seconds per second of signal at 1 MS/s critical rate ({f["oversampling"]:g} MS/s in), one core of
+{f["machine"]["cpu"]}: {s["searching"]:.2f} searching noise, {s["receiving"]:.2f} with a burst of the reference profile
+every 100 ms, {s["receiving_without_pause"]:.2f} with bursts back to back. Four times the samples take
+{s["four_times_the_samples"]:.2f} times as long for each. One core keeps up with {s["highest_rate_ms_per_s"]:g} MS/s, 0.3 of it with \
+{s["rate_at_0.3_core_ms_per_s"]:g} MS/s.
+
+`benchmarks/sync.py --json benchmarks/results/sync.json --image docs/images/sync.png`
+"""
+
+
+def sections(figures: dict) -> str:
+    """All of them, Markdown."""
+    return "\n".join(part(figures) for part in (receiver, synchronisation, peaks, speed))
