@@ -87,8 +87,8 @@ def speed(f: dict) -> str:
 CPU seconds per second of signal at 1 MS/s critical rate ({f["oversampling"]:g} MS/s in), one core of
 {f["machine"]["cpu"]}: {s["searching"]:.2f} searching noise, {s["receiving"]:.2f} with a burst of the reference profile
 every 100 ms, {s["receiving_without_pause"]:.2f} with bursts back to back. Four times the samples take
-{s["four_times_the_samples"]:.2f} times as long for each. One core keeps up with {s["highest_rate_ms_per_s"]:g} MS/s, 0.3 of it with \
-{s["rate_at_0.3_core_ms_per_s"]:g} MS/s.
+{s["four_times_the_samples"]:.2f} times as long for each. One core keeps up with {s["highest_rate_ms_per_s"]:g} MS/s,
+0.3 of it with {s["rate_at_0.3_core_ms_per_s"]:g} MS/s.
 
 `benchmarks/sync.py --json benchmarks/results/sync.json --image docs/images/sync.png`
 """
