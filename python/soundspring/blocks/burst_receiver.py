@@ -15,7 +15,7 @@ from ..modem.receiver import Burst, BurstReceiver
 from ..profile import load
 from .pdu import PORT, PduDoor, clock, put_together, with_entry
 
-THRESHOLD = 27.0  # as in modem.receiver
+THRESHOLD = 29.0  # as in modem.receiver
 
 
 class burst_receiver(PduDoor, gr.sync_block):

@@ -86,7 +86,7 @@ class BurstReceiver:
         decode_header: Callable[[np.ndarray], Any],
         payload_symbols: Callable[[Any], int],
         oversampling=2,
-        threshold: float = 27.0,
+        threshold: float = 29.0,
         max_cfo_hz: float | None = None,
         max_payload: int = 100_000,
     ):
