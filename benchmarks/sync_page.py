@@ -95,8 +95,9 @@ CPU seconds per second of signal at 1 MS/s critical rate ({f["oversampling"]:g} 
 | a burst of the reference profile every 100 ms | {s["receiving"]:.2f} |
 | bursts back to back | {s["receiving_without_pause"]:.2f} |
 
-The cost is linear: per sample, four times as many take {s["four_times_the_samples"]:.2f} times as long. With a burst
-every 100 ms a core keeps up with {s["highest_rate_ms_per_s"]:g} MS/s, 0.3 of it with {s["rate_at_0.3_core_ms_per_s"]:g} MS/s.
+The cost is linear: per sample, four times as many take {s["four_times_the_samples"]:.2f} times as long.
+With a burst every 100 ms a core keeps up with {s["highest_rate_ms_per_s"]:g} MS/s, 0.3 of it with
+{s["rate_at_0.3_core_ms_per_s"]:g} MS/s.
 
 `benchmarks/sync.py --json benchmarks/results/sync.json --image docs/images/sync.png`
 """

@@ -6,6 +6,7 @@ import pytest
 from modem_air import CODE_BITS, NUMEROLOGY, calibration, encode_header, make_burst, noise, offset, padded, receiver
 from scipy.signal import resample, resample_poly
 from soundspring.modem import BurstModulator, BurstReceiver, Numerology, demap, map_bits
+from soundspring.modem.search import Detection
 
 
 def run(samples, **options):
@@ -153,13 +154,14 @@ def test_bursts_come_within_the_stated_latency():
     assert [b.header for b in rx.push(air[: end + rx.latency])] == [8]
 
 
-def test_searching_takes_less_than_half_a_core_at_1_ms_per_s():
+def test_searching_takes_less_than_a_third_of_a_core_at_1_ms_per_s():
+    """A tenth on a core that has nothing else to do."""
     rng = np.random.default_rng(16)
     air, rx = noise(rng, 1_000_000, 0), receiver()
     rx.push(air[:100_000])
     begin = time.process_time()
     rx.push(air)
-    assert time.process_time() - begin < 0.5 * len(air) / 2e6
+    assert time.process_time() - begin < 0.3 * len(air) / 2e6
 
 
 def same(a, b):
@@ -230,6 +232,13 @@ def test_a_burst_may_begin_with_the_first_sample_and_end_with_the_last():
         samples, _ = make_burst(rng, 5)
         bursts, _ = run(offset(samples, cfo_hz, rng) + noise(rng, len(samples), 10))
         assert [b.header for b in bursts] == [5]
+
+
+def test_a_place_before_the_stream_is_no_burst():
+    """Chance may pair answers so that the burst would have begun where nothing was received."""
+    rx = receiver()
+    rx._search.step = lambda samples: [Detection(-5000, 0.0, 30.0)]
+    assert rx.push(np.zeros(40_000)) == [] and rx.detections == 0
 
 
 def test_two_seconds_of_noise_hold_no_burst():
