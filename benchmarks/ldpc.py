@@ -8,7 +8,10 @@ process. Ours is called as a function with the batch; the peer runs in a flowgra
 """
 
 import argparse
+import importlib.metadata
 import json
+import os
+import platform
 import sys
 import time
 from pathlib import Path
@@ -25,10 +28,21 @@ GRID_DB = np.arange(1.0, 3.01, 0.25)
 TARGET_FER = 0.01
 
 
+def machine() -> dict:
+    """What a figure depends on."""
+    cpu = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    versions = {package: importlib.metadata.version(package) for package in ("numpy", "numba")}
+    return {"cpu": cpu[0] if cpu else platform.machine(), "cores": os.cpu_count(), "threads": 1,
+            "system": platform.platform(), "python": platform.python_version()} | versions  # fmt: skip
+
+
 def llr_of(code_bits: np.ndarray, rate: float, eb_n0_db: float, rng: np.random.Generator) -> np.ndarray:
+    """LLRs, float32 and positive for bit 1, of BPSK symbols of unit energy in real noise of variance N0/2."""
     n0 = 10 ** (-eb_n0_db / 10) / rate
-    received = 2.0 * code_bits - 1 + rng.normal(size=code_bits.shape) * np.sqrt(n0 / 2)
-    return (4 * received / n0).astype(np.float32)
+    llr = rng.standard_normal(code_bits.shape, dtype=np.float32)
+    llr *= np.float32(np.sqrt(8 / n0))
+    llr += np.float32(4 / n0) * (2 * code_bits.astype(np.float32) - 1)
+    return llr
 
 
 def ours(code: LdpcCode, eb_n0_db: float, frames: int, batch: int) -> tuple[float, float]:

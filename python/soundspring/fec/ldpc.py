@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import min_sum
+from . import back_substitution, min_sum
 from .base_graphs import COLUMNS, INFO_COLUMNS, LIFTING_SETS, LIFTING_SIZES, base_graph
+from .layout import Layout
 
 MAX_K = {1: 8448, 2: 3840}  # largest code block of each base graph
 MAX_RATE = 0.95  # above it a receiver need not decode, TS 38.214 clause 5.1.3
@@ -61,7 +62,12 @@ class LdpcCode:
         size = _select_lifting_size(self.k, graph)
         object.__setattr__(self, "base_graph", graph)
         index = _rate_matching(self, graph, size)
-        self.__dict__.update(lifting_size=size, _index=index, _rows=_Rows.build(graph, size, self.k, index))
+        rows = _Rows.build(graph, size, self.k, index)
+        layout = Layout.build(
+            rows.starts, rows.columns, rows.shifts, rows.extension, rows.n_columns, size, self.k,
+            INFO_COLUMNS[graph] * size, index,
+        )  # fmt: skip
+        self.__dict__.update(lifting_size=size, _index=index, _rows=rows, _layout=layout)
 
     @property
     def rate(self) -> float:
@@ -90,7 +96,7 @@ class LdpcCode:
         codeword = np.zeros((batch, rows.n_columns, self.lifting_size), dtype=np.uint8)
         flat = codeword.reshape(batch, rows.n_columns * self.lifting_size)
         flat[:, : self.k] = bits.reshape(batch, self.k)
-        min_sum.encode(
+        back_substitution.encode(
             codeword, rows.starts, rows.columns, rows.shifts, rows.extension, INFO_COLUMNS[self.base_graph],
             rows.core_shift,
         )  # fmt: skip
@@ -116,21 +122,16 @@ class LdpcCode:
             raise ValueError(f"llr: real, shape [..., {self.e}] is needed, not {llr.dtype} {llr.shape}")
         if iterations != int(iterations) or iterations < 1:
             raise ValueError(f"iterations: a positive whole number is needed, not {iterations!r}")
-        rows, shape = self._rows, llr.shape[:-1]
         with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, which is allowed
             blocks = np.array(llr, dtype=np.float32, order="C").reshape(-1, self.e)
-        batch = len(blocks)
+        batch, shape = len(blocks), llr.shape[:-1]
         result = DecodeResult(np.empty((batch, self.k), np.uint8), np.empty(batch, bool), np.empty(batch, np.int32))
-        sizes = (rows.n_columns, self.lifting_size, self.k, INFO_COLUMNS[self.base_graph] * self.lifting_size)
-        min_sum.decode(
-            blocks, self._index, rows.starts, rows.columns, rows.shifts, rows.extension, sizes,
-            int(iterations), *result,
-        )  # fmt: skip
+        min_sum.decode(blocks, self._layout, int(iterations), *result)
         return DecodeResult(*(part.reshape(shape + part.shape[1:]) for part in result))
 
 
 class _Rows(NamedTuple):
-    """The rows of the base graph that a code uses, as the kernels of `min_sum` walk them."""
+    """The rows of the base graph that a code uses, as the encoder walks them."""
 
     n_columns: int
     starts: np.ndarray

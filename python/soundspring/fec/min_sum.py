@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled kernels of the LDPC code: encoding by back-substitution and layered A-min* decoding.
-
-Both walk the rows of the base graph. Element i of a row says: lane z of the row's Z parity checks contains bit
-(z + shifts[i]) mod Z of column columns[i]. Every inner loop runs over lanes of contiguous memory, so that the
-compiler turns it into vector instructions. Inside the decoder a positive value means bit 0, as in the textbooks.
+"""Compiled decoder of the LDPC code: layered A-min*.
 
 A-min*: Jones, Valles, Smith, Villasenor, "Approximate-min* constraint node updating for LDPC code decoding",
 MILCOM 2003. Layers: Hocevar, "A reduced complexity decoder architecture via layered decoding of LDPC codes", SiPS 2004.
+
+Inside the decoder a positive value means bit 0, as in the textbooks. Loops over lanes read and write few arrays each,
+because the compiler turns only those into vector instructions that it can prove apart with few comparisons; for the same
+reason the sign of a row's parity travels as the sign of its smallest magnitude.
 """
+
+import math
 
 import numba
 import numpy as np
@@ -16,186 +18,126 @@ import numpy as np
 LIMIT = np.float32(1e5)
 # What is known beforehand about a filler bit (it is 0): more than all messages to it can add up to.
 CERTAIN = np.float32(1e8)
-_SIGN = np.int32(-(2**31))  # the sign bit of a float32
 
 
 @numba.njit(cache=True, nogil=True)
-def encode(codeword, starts, columns, shifts, extension, first_parity, core_shift):
-    """Fill the parity columns of codewords whose information columns are set and whose others are 0.
-
-    Args:
-        codeword: uint8 [B, C, Z], changed in place.
-        starts: int64 [R + 1], the elements of row r are starts[r] .. starts[r+1]-1.
-        columns, shifts: int64 [elements], the first four rows are the core, extension columns are left out.
-        extension: int64 [R], the column that only this row contains (its shift is 0), or -1 in the core.
-        first_parity: column of the first parity bits, which three of the core rows share.
-        core_shift: shift that remains of that column when the four core rows are added.
-    """
-    batch, _, size = codeword.shape
-    core = np.empty(size, np.uint8)
-    for b in range(batch):
-        word = codeword[b]
-        core[:] = 0
-        for i in range(starts[4]):
-            _add_rotated(core, word[columns[i]], shifts[i])
-        _add_rotated(word[first_parity], core, size - core_shift)  # the inverse rotation
-        for row in range(starts.size - 1):
-            # A core row r < 3 adds the next of the parity columns; they form a staircase, so the fourth adds none.
-            new = first_parity + 1 + row if row < 3 else extension[row]
-            if new >= 0:
-                for i in range(starts[row], starts[row + 1]):
-                    if columns[i] != new:
-                        _add_rotated(word[new], word[columns[i]], shifts[i])
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_rotated(target, source, shift):
-    """target[z] ^= source[(z + shift) mod Z]; a shift of Z counts as 0."""
-    size = target.size
-    split = size - shift
-    for z in range(split):
-        target[z] ^= source[shift + z]
-    for z in range(shift):
-        target[split + z] ^= source[z]
-
-
-@numba.njit(cache=True, nogil=True)
-def decode(llr, index, starts, columns, shifts, extension, sizes, iterations, bits, ok, used):
+def decode(llr, layout, iterations, bits, ok, used):
     """Decode blocks one after another; see `LdpcCode.decode` for what goes in and comes out.
 
     Args:
         llr: float32 [B, e], positive means bit 1; any value, NaN included.
-        index: int64 [e], position of each received bit in the flattened [C, Z] codeword.
-        starts, columns, shifts, extension: the rows as in `encode`.
-        sizes: (C, Z, k, end of the filler bits).
+        layout: a `Layout`.
         iterations: most iterations per block.
         bits, ok, used: uint8 [B, k], bool [B], int32 [B]: the results, written in place.
     """
-    n_columns, size, k, filler_end = sizes
-    prior = np.empty((n_columns, size), np.float32)
-    posterior = np.empty((n_columns, size), np.float32)
-    messages = np.empty((columns.size, size), np.float32)
-    degree = 0
-    for row in range(starts.size - 1):
-        degree = max(degree, starts[row + 1] - starts[row])
-    work = np.empty((degree + 3, size), np.float32)
-    parity = np.empty(size, np.int32)
+    prior = np.empty(layout.length, np.float32)
+    posterior = np.empty(layout.length, np.float32)
+    messages = np.empty((layout.read.size, layout.lanes), np.float32)
+    work = np.empty((4, layout.lanes), np.float32)
+    parity = np.empty(layout.lanes, np.int32)
+    received = np.empty(llr.shape[1], np.float32)
     for b in range(llr.shape[0]):
-        _collect(llr[b], index, prior.reshape(-1), k, filler_end)
+        _clean(received, llr[b])
+        _collect(prior, received, layout)
         posterior[:] = prior
         messages[:] = 0
         ok[b] = False
         used[b] = iterations
         for i in range(iterations):
-            for row in range(starts.size - 1):
-                first, last = starts[row], starts[row + 1]
-                _update_row(
-                    posterior, prior, messages[first:last], columns[first:last], shifts[first:last],
-                    extension[row], work, parity,
-                )  # fmt: skip
-            if _is_codeword(posterior, starts, columns, shifts, extension, work[0], parity, k):
+            _iterate(posterior, prior, messages, layout, work)
+            if _is_codeword(posterior.view(np.int32), layout, parity) and _all_decided(posterior, layout.information):
                 ok[b] = True
                 used[b] = i + 1
                 break
-        decided = posterior.reshape(-1)
-        for z in range(k):
-            bits[b, z] = decided[z] < 0
+        for j in range(layout.information.size):
+            bits[b, j] = posterior[layout.information[j]] < 0
 
 
 @numba.njit(cache=True, nogil=True)
-def _collect(llr, index, prior, k, filler_end):
-    """Undo the rate matching: add up what was received of each bit, sign turned, NaN taken as nothing received."""
+def _clean(received, llr):
+    """Turn the sign, bound the magnitude, and take NaN as nothing received."""
+    for i in range(llr.size):
+        value = -min(max(llr[i], -LIMIT), LIMIT)
+        received[i] = value if llr[i] == llr[i] else np.float32(0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _collect(prior, received, layout):
+    """Undo the rate matching: add up what was received of each bit, and repeat each column behind itself."""
     prior[:] = 0
-    prior[k:filler_end] = CERTAIN
-    for i in range(index.size):
-        if llr[i] == llr[i]:
-            prior[index[i]] -= min(max(llr[i], -LIMIT), LIMIT)
+    for place in layout.filler:
+        prior[place] = CERTAIN
+    for i in range(received.size):
+        prior[layout.received[i]] += received[i]
+    for column in range(0, prior.size, 2 * layout.lanes):
+        for place in range(column, column + layout.lanes):
+            prior[place + layout.size] = prior[place]
 
 
 @numba.njit(cache=True, nogil=True)
-def _update_row(posterior, prior, messages, columns, shifts, extension, work, parity):
-    """One layer: replace this row's messages to its bits, using the newest posteriors.
+def _iterate(posterior, prior, messages, layout, work):
+    """One iteration: row after row replaces its messages to its bits, using the newest posteriors.
 
     Exactly, a bit receives the box-plus of the others' magnitudes, with the product of their signs. A-min* computes
     only two magnitudes: `rest`, of all but the least reliable bit, goes to that bit, and `full`, of all, to the others.
-    The loops are short because the compiler vectorises only those that touch few arrays.
     """
-    smallest, rest, full = work[-3], work[-2], work[-1]
-    smallest[:] = LIMIT
-    rest[:] = LIMIT
-    parity[:] = 0
-    for j in range(columns.size):
-        value = work[j]
-        _rotate(value, posterior[columns[j]], shifts[j])
-        _subtract(value, messages[j])
-        _add_signs(parity, value)
-        _add_magnitudes(smallest, rest, value)
-    if extension >= 0:
-        # The bit that only this row checks always sends what was received of it: no message is stored for it.
-        _box_plus(full, smallest, rest)
-        _add_signs(parity, prior[extension])
-        _answer(posterior[extension], prior[extension], smallest, full, full, parity)
-        _add(posterior[extension], prior[extension])
-        _add_magnitudes(smallest, rest, prior[extension])
-    _box_plus(full, smallest, rest)
-    for j in range(columns.size):
-        value = work[j]
-        _answer(messages[j], value, smallest, rest, full, parity)
-        _add(value, messages[j])
-        _rotate(posterior[columns[j]], value, parity.size - shifts[j])
+    lanes, size, read, write = layout.lanes, layout.size, layout.read, layout.write
+    least, rest, full, value = work[0], work[1], work[2], work[3]
+    last = 0
+    for row in range(layout.extension.size):
+        first, last = last, layout.starts[row + 1]
+        _take_first(posterior[read[first] : read[first] + lanes], messages[first], least, rest)
+        for i in range(first + 1, last):
+            _take(posterior[read[i] : read[i] + lanes], messages[i], least, rest)
+        place = layout.extension[row]
+        if place >= 0:
+            # The bit that only this row checks always sends what was received of it: no message is stored for it.
+            _take_extension(posterior[place : place + lanes], prior[place : place + lanes], least, rest)
+        _box_plus(full, least, rest)
+        for i in range(first, last):
+            _answer(messages[i], value, least, rest, full)
+            _copy(posterior[write[i] : write[i] + lanes], value)
+            _copy(posterior[write[i] + size : write[i] + size + lanes], value)
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_codeword(posterior, starts, columns, shifts, extension, value, parity, k):
-    """Whether the decided bits satisfy every row, and every information bit is decided (not exactly 0)."""
-    for row in range(starts.size - 1):
+def _is_codeword(signs, layout, parity):
+    """Whether the decided bits, the signs of the posteriors seen as integers, satisfy every row."""
+    for row in range(layout.extension.size):
         parity[:] = 0
-        if extension[row] >= 0:
-            _add_signs(parity, posterior[extension[row]])
-        for i in range(starts[row], starts[row + 1]):
-            _rotate(value, posterior[columns[i]], shifts[i])
-            _add_signs(parity, value)
+        place = layout.extension[row]
+        if place >= 0:
+            _add_signs(parity, signs[place : place + parity.size])
+        for i in range(layout.starts[row], layout.starts[row + 1]):
+            place = layout.check[i]
+            _add_signs(parity, signs[place : place + parity.size])
         union = np.int32(0)
         for z in range(parity.size):
             union |= parity[z]
         if union < 0:
             return False
-    information = posterior.reshape(-1)
-    for z in range(k):
-        if information[z] == 0:
-            return False
     return True
 
 
 @numba.njit(cache=True, nogil=True)
-def _rotate(target, source, shift):
-    """target[z] = source[(z + shift) mod Z]; a shift of Z counts as 0."""
-    split = source.size - shift
-    tail, rest = source[shift:], target[split:]
-    for z in range(split):
-        target[z] = tail[z]
-    for z in range(shift):
-        rest[z] = source[z]
+def _all_decided(posterior, information):
+    """Whether no information bit is exactly 0, as where nothing was received."""
+    undecided = 0
+    for place in information:
+        undecided += posterior[place] == 0
+    return undecided == 0
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(total, value):
-    for z in range(total.size):
-        total[z] += value[z]
+def _copy(target, source):
+    for z in range(source.size):
+        target[z] = source[z]
 
 
 @numba.njit(cache=True, nogil=True)
-def _subtract(total, value):
-    for z in range(total.size):
-        total[z] -= value[z]
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_signs(parity, value):
-    """Add the decided bits of `value` to the sign bits of `parity`."""
-    word = value.view(np.int32)
+def _add_signs(parity, signs):
     for z in range(parity.size):
-        parity[z] ^= word[z]
+        parity[z] ^= signs[z]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -212,31 +154,50 @@ def _correction(x):
 @numba.njit(cache=True, nogil=True)
 def _box(a, b):
     """Box-plus of two magnitudes: the reliability of the parity of two bits."""
-    smaller = a if a < b else b
-    return max(smaller + _correction(a + b) - _correction(abs(a - b)), np.float32(0))
+    return max(min(a, b) + _correction(a + b) - _correction(abs(a - b)), np.float32(0))
 
 
 @numba.njit(cache=True, nogil=True)
-def _box_plus(total, a, b):
-    for z in range(total.size):
-        total[z] = _box(a[z], b[z])
+def _box_plus(full, least, rest):
+    for z in range(full.size):
+        full[z] = _box(abs(least[z]), rest[z])
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_magnitudes(smallest, rest, value):
-    """Take one more bit into the smallest magnitude of a row and the box-plus of the others."""
-    for z in range(value.size):
-        magnitude = abs(value[z])
-        larger = magnitude if magnitude > smallest[z] else smallest[z]
-        smallest[z] = magnitude if magnitude < smallest[z] else smallest[z]
-        rest[z] = _box(rest[z], larger)
-
-
-@numba.njit(cache=True, nogil=True)
-def _answer(message, value, smallest, rest, full, parity):
-    """The row's message to the bit that sent `value`, whose sign is in `parity` and is taken out again."""
+def _take_first(column, message, least, rest):
+    """Begin a row with its first bit."""
     for z in range(message.size):
-        message[z] = rest[z] if abs(value[z]) == smallest[z] else full[z]
-    sign, own = message.view(np.int32), value.view(np.int32)
+        message[z] = column[z] - message[z]
+        least[z] = message[z]
+        rest[z] = LIMIT
+
+
+@numba.njit(cache=True, nogil=True)
+def _take(column, message, least, rest):
+    """Take one more bit into a row: what it tells the row, kept in place of `message` until the row answers."""
     for z in range(message.size):
-        sign[z] ^= (parity[z] ^ own[z]) & _SIGN
+        value = column[z] - message[z]
+        message[z] = value
+        smallest, magnitude = abs(least[z]), abs(value)
+        rest[z] = _box(rest[z], max(magnitude, smallest))
+        least[z] = math.copysign(min(magnitude, smallest), least[z] * value)
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_extension(posterior, prior, least, rest):
+    """The same of an extension bit, which is answered at once."""
+    for z in range(prior.size):
+        value, smallest, magnitude = prior[z], abs(least[z]), abs(prior[z])
+        posterior[z] = value + math.copysign(_box(smallest, rest[z]), least[z])
+        rest[z] = _box(rest[z], max(magnitude, smallest))
+        least[z] = math.copysign(min(magnitude, smallest), least[z] * value)
+
+
+@numba.njit(cache=True, nogil=True)
+def _answer(message, value, least, rest, full):
+    """The row's message to the bit that sent what stands in `message`, and the bit's new posterior in `value`."""
+    for z in range(message.size):
+        sent, others, all_bits = message[z], rest[z], full[z]
+        magnitude = others if abs(sent) == abs(least[z]) else all_bits
+        message[z] = math.copysign(magnitude, least[z] * sent)
+        value[z] = sent + message[z]
