@@ -11,6 +11,7 @@ from soundspring.kernels import compile_kernels
 from soundspring.link import Link, decode, encode
 
 MODULES = (
+    "soundspring.fec.back_substitution",
     "soundspring.fec.min_sum",
     "soundspring.channel._kernels",
     "soundspring.coding.pmf",

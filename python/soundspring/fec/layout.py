@@ -3,8 +3,8 @@
 
 Row r of the base graph stands for Z parity checks, one a lane; lane z contains bit (z + shift) mod Z of each of its
 columns. A column is kept turned, so that the lanes of the row that wrote it last are in order, and it is followed by a
-copy of itself: then any other row reads its own lanes from one place without wrapping around. How far a column is turned
-when a row comes to it is the same in every iteration, so all places are worked out here, once.
+copy of itself: then any other row reads its own lanes from one place without wrapping around. How far a column is
+turned when a row comes to it is the same in every iteration, so all places are worked out here, once.
 """
 
 from typing import NamedTuple

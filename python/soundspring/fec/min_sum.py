@@ -4,8 +4,8 @@
 A-min*: Jones, Valles, Smith, Villasenor, "Approximate-min* constraint node updating for LDPC code decoding",
 MILCOM 2003. Layers: Hocevar, "A reduced complexity decoder architecture via layered decoding of LDPC codes", SiPS 2004.
 
-Inside the decoder a positive value means bit 0, as in the textbooks. Loops over lanes read and write few arrays each,
-because the compiler turns only those into vector instructions that it can prove apart with few comparisons; for the same
+Inside the decoder a positive value means bit 0, as in the textbooks. Loops over lanes use few arrays each: the compiler
+turns a loop into vector instructions only where a few comparisons show that its arrays do not overlap. For the same
 reason the sign of a row's parity travels as the sign of its smallest magnitude.
 """
 
