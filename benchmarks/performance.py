@@ -52,8 +52,8 @@ at most 20 iterations, {f["iterations"]:.1f} on average. Information bits a seco
 {table(["blocks a call", "decoder, Mb/s", "times `fec.ldpc_decoder`", "encoder, Mb/s"], rows)}
 
 The peer is GNU Radio's in-tree `fec.ldpc_decoder` with its code 1800/902 in the same run:
-{f["gr_fec_decode_mbps"]:.2f} Mb/s at {f["gr_fec_eb_n0_db_at_fer_0.01"]} dB. With a code of the same length and rate ours
-makes {same} at {f["same_length_eb_n0_db_at_fer_0.01"]} dB, each where it loses 1 % of the frames.
+{f["gr_fec_decode_mbps"]:.2f} Mb/s at {f["gr_fec_eb_n0_db_at_fer_0.01"]} dB. With a code of the same length and rate
+ours makes {same} at {f["same_length_eb_n0_db_at_fer_0.01"]} dB, each where it loses 1 % of the frames.
 
 {machine(f)}
 `benchmarks/ldpc.py --json benchmarks/results/ldpc.json`
@@ -72,7 +72,6 @@ def ldpc_errors() -> str:
             rows.append([k, rate, *(f"{x:.2f}" for x in (*ours.values(), theory["0.01"])), *loss])
     head = ["k", "rate", "10 % FER", "1 % FER", "bound, 1 %", "against Sionna, 10 %", "against Sionna, 1 %"]
     floor = f["floor"]
-    plot_errors(f)
     return f"""## Error rates of the LDPC code
 
 BPSK over AWGN, at most 20 iterations; Eb/N0 in dB. The bound is the normal approximation of Polyanskiy, Poor and Verdu:
@@ -86,8 +85,9 @@ rate that Sionna has, known to about 0.05 dB, as Sionna made some 60 errors a po
 
 ![Bit error rates](images/ldpc_ber.png)
 
-No error floor: k = {floor["k"]}, rate 1/2, at {floor["eb_n0_db"]} dB lost {floor["wrong"]} of {floor["frames"]:,} frames,
-{floor["wrong"] / floor["frames"]:.1e}; {floor["undetected"]} of them ended on another codeword, which only a CRC finds.
+No error floor: k = {floor["k"]}, rate 1/2, at {floor["eb_n0_db"]} dB lost {floor["wrong"]} of {floor["frames"]:,} \
+frames, {floor["wrong"] / floor["frames"]:.1e};
+{floor["undetected"]} of them ended on another codeword, which only a CRC finds.
 
 {machine(f)}
 `benchmarks/ldpc_fer.py --json benchmarks/results/ldpc_fer.json`, then the same with `--sionna SITE` and with `--floor`.
@@ -131,8 +131,13 @@ def _plot_code(ax, entry: dict, kind: str, colour: str) -> None:
 SECTIONS = (ldpc_speed, ldpc_errors)
 
 
+def page() -> str:
+    return "\n".join([HEAD, *(section() for section in SECTIONS)])
+
+
 def main() -> None:
-    (DOCS / "performance.md").write_text("\n".join([HEAD, *(section() for section in SECTIONS)]))
+    (DOCS / "performance.md").write_text(page())
+    plot_errors(load("ldpc_fer"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LDPC codes: bit-exact against an independent encoder, in the code's null space, and decoded at stated error rates."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from soundspring.fec.base_graphs import COLUMNS, INFO_COLUMNS, LIFTING_SETS, LIF
 from soundspring.fec.ldpc import LdpcCode
 
 GOLDEN = np.load(Path(__file__).with_name("golden") / "ldpc.npz")
+MEASURED = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "ldpc_fer.json").read_text())
 
 
 def bpsk_llr(bits: np.ndarray, es_n0_db: float, rng: np.random.Generator) -> np.ndarray:
@@ -63,6 +65,8 @@ def test_codewords_satisfy_all_checks(graph, size):
     filler = np.zeros((2, INFO_COLUMNS[graph] * size - k), np.uint8)
     codewords = np.concatenate([bits, filler, parity], axis=1)
     assert not (parity_check_matrix(graph, size) @ codewords.T % 2).any()
+    result = code.decode(4.0 * code.encode(bits) - 2)
+    assert result.ok.all() and np.array_equal(result.bits, bits)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,15 @@ def test_choice_of_graph_and_lifting_size(k, e, graph, size):
     """The borders of TS 38.212 clauses 6.2.2 and 5.2.2, worked out by hand."""
     code = LdpcCode(k, e)
     assert (code.base_graph, code.lifting_size) == (graph, size)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 20])
+def test_tiny_blocks(k):
+    """Most columns hold fillers only, and some rows nothing else."""
+    code = LdpcCode(k, 200)
+    bits = np.random.default_rng(k).integers(0, 2, (30, k), dtype=np.uint8)
+    result = code.decode(bpsk_llr(code.encode(bits), -3.0, np.random.default_rng(k)))
+    assert result.ok.all() and np.array_equal(result.bits, bits)
 
 
 def test_low_rates_repeat_the_circular_buffer():
@@ -98,16 +111,34 @@ def test_interleaver_puts_systematic_bits_on_the_strongest_positions():
 def test_frame_error_rate_at_half_rate():
     """Sionna's belief propagation, 20 flooding iterations, has .52, .039 and 0/128 at 1.0, 1.5 and 2.0 dB."""
     code = LdpcCode(512, 1024)
-    assert frame_errors(code, 1.0, 1000)[0] < 420
-    assert frame_errors(code, 1.5, 2000)[0] < 78
-    assert frame_errors(code, 2.0, 4000)[0] < 8
-    assert frame_errors(code, 3.0, 5000)[0] == 0
+    assert frame_errors(code, 1.0, 1000)[0] < 300
+    assert frame_errors(code, 1.5, 2000)[0] < 50
+    assert frame_errors(code, 2.0, 10000)[0] < 12
+    assert frame_errors(code, 2.5, 10000)[0] == 0
 
 
 @pytest.mark.parametrize("k, e, eb_n0_db", [(32, 384, 3.5), (256, 2048, 2.0), (400, 450, 5.5), (4000, 6000, 2.3)])
 def test_frame_error_rate_of_other_codes(k, e, eb_n0_db):
     wrong, _ = frame_errors(LdpcCode(k, e), eb_n0_db, 400)
     assert wrong <= 4
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURED if "sionna" in MEASURED[name]])
+def test_within_a_tenth_of_a_db_of_belief_propagation(name):
+    """Sionna's decoder, 20 iterations, as `benchmarks/ldpc_fer.py` recorded it; ours had 0.05 to 0.35 dB in hand."""
+    entry = MEASURED[name]
+    eb_n0_db, frames, wrong, *_ = entry["sionna"][0]
+    code = LdpcCode(entry["k"], entry["e"])
+    assert frame_errors(code, eb_n0_db + 0.1, 300, seed=1)[0] < 300 * wrong / frames
+
+
+def test_all_measured_codes_are_tested():
+    assert sum("sionna" in entry for entry in MEASURED.values()) == 24
+
+
+def test_recorded_search_for_an_error_floor():
+    floor = MEASURED["floor"]
+    assert floor["frames"] >= 3_000_000 and floor["wrong"] < 1e-5 * floor["frames"]
 
 
 def test_stands_a_wrong_noise_estimate():
