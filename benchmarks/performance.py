@@ -77,7 +77,7 @@ def ldpc_errors() -> str:
 BPSK over AWGN, at most 20 iterations; Eb/N0 in dB. The bound is the normal approximation of Polyanskiy, Poor and Verdu:
 about the best that any code of that length can do. Sionna 2.2.0 decodes the same codes by belief propagation
 (sum-product, flooding, 20 iterations); the last columns say how many dB more (+) or less (-) ours needs for the error
-rate that Sionna has, known to about 0.05 dB, as Sionna made some 60 errors a point.
+rate that Sionna has, known to about 0.1 dB, as Sionna made some 60 errors a point.
 
 {table(head, rows)}
 
