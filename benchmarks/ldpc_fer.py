@@ -58,23 +58,37 @@ def ours(code: LdpcCode, quick: bool) -> list[Point]:
     return points
 
 
-def sionna(code: LdpcCode, curve: list[Point]) -> list[Point]:
-    """Sionna's errors at the places where `curve` has the error rates FERS."""
+def sionna_decoder(code: LdpcCode, schedule: str = "flooding") -> Callable:
     import torch
     from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 
     torch.set_num_threads(1)
-    decoder = LDPC5GDecoder(LDPC5GEncoder(code.k, code.e), num_iter=ITERATIONS)
+    decoder = LDPC5GDecoder(LDPC5GEncoder(code.k, code.e), num_iter=ITERATIONS, cn_schedule=schedule)
 
     def decode(llr: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return decoder(torch.from_numpy(llr)).numpy()
 
+    return decode
+
+
+def sionna(code: LdpcCode, curve: list[Point]) -> list[Point]:
+    """Sionna's errors at the places where `curve` has the error rates FERS."""
+    decode = sionna_decoder(code)
     points = []
     for fer in FERS:
         frames = np.clip(1.5e6 / code.k, 300, 3000) if fer < 0.05 else np.clip(2e5 / code.k, 150, 500)
         points.append(count_errors(code, decode, eb_n0_at(curve, fer), int(frames), 60, 16))
     return points
+
+
+def schedules(curve: list[Point]) -> dict[str, Point]:
+    """Errors of k=512, rate 1/2, over the same noise: ours, and Sionna with both of its schedules."""
+    code = LdpcCode(512, 1024)
+    decoders = {"ours": lambda llr: code.decode(llr, ITERATIONS).bits}
+    decoders |= {name: sionna_decoder(code, name) for name in ("flooding", "layered")}
+    place = eb_n0_at(curve, FERS[0])
+    return {name: count_errors(code, decode, place, 800, 800, 16) for name, decode in decoders.items()}
 
 
 def error_floor(frames: int) -> dict:
@@ -139,6 +153,9 @@ def measure(results: dict, arguments: argparse.Namespace) -> None:
             entry["theory_eb_n0_db"] = {str(fer): round(eb_n0_of(fer, k, code.e), 2) for fer in FERS}
         if "sionna" in entry:
             entry["loss_db_vs_sionna"] = [loss_db(entry["curve"], point) for point in entry["sionna"]]
+        write(arguments.json, results)
+    if arguments.sionna:
+        results["schedules"] = schedules(results["512 1/2"]["curve"])
         write(arguments.json, results)
 
 
