@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
+import sync_page  # noqa: E402
 from ldpc_fer import KS, RATES, normal_approximation  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,7 +134,7 @@ def _plot_code(ax, entry: dict, kind: str, colour: str) -> None:
     ax.plot(grid, [normal_approximation(y, entry["k"], entry["e"]) for y in grid], ":", color=colour, lw=1)
 
 
-SECTIONS = (ldpc_speed, ldpc_errors)
+SECTIONS = (ldpc_speed, ldpc_errors, lambda: sync_page.sections(load("sync")))
 
 
 def page() -> str:

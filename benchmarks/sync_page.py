@@ -24,6 +24,7 @@ def receiver(f: dict) -> str:
             rows.append([name, channel, _db(c["threshold_db"]), _db(c["genie_threshold_db"]),
                          " / ".join(f"{g:.2f}" for g in c["gap_db"]) or "-",
                          f"{c['snr_db'][at]:.1f}: {c['header'][at]:.1%} / {min(c['loss'][at]):.1%}"])
+    fewest = min(c["bursts"] for channels in curves.values() for c in channels.values())
     head = ["physical layer", "channel", "threshold, dB", "channel known, dB", "distance, dB",
             "at dB: headers failed / packets lost"]
     return f"""## The receiver against one that knows the channel
@@ -33,7 +34,7 @@ receiver knows the channel at every carrier and symbol, the noise and where the 
 over the same channels. TDL-A with 100 ns, TDL-C with 300 ns of delay spread, {f["doppler_hz"]:g} Hz of Doppler. One
 oscillator at each end for carrier and sample clock, within {f["ppm"]:g} ppm of one another (150 kHz at 2.5 GHz); a
 channel filter, then {f["oversampling"]:g} samples per critical sample; random arrival and phase.
-{f["genie"]["awgn"]["bursts"]} bursts a point: distances are good to about 0.1 dB over AWGN and 0.5 dB in fading.
+At least {fewest} bursts a point: distances are good to about 0.1 dB over AWGN and 0.5 dB in fading.
 
 {_table(head, rows)}
 
@@ -87,7 +88,7 @@ def speed(f: dict) -> str:
     return f"""## Speed of the receiver
 
 CPU seconds per second of signal at 1 MS/s critical rate ({f["oversampling"]:g} MS/s in), one core of
-{f["machine"]["cpu"]}; the machine was busy with other work, which makes CPU times longer.
+{f["machine"]["cpu"]}.
 
 | what | share of a core |
 | --- | --- |
