@@ -3,14 +3,17 @@
 
     sound -> tokens -> payloads -> code bits -> symbols -> samples -> (channel) -> and all the way back
 
-A `Link` holds the models and one profile; its stages are small objects with a `push`, the same that the GNU Radio
-blocks hold. Functions for whole files call the same stages.
+A `Link` holds the models and one profile, or a ladder of them; its stages are small objects with a `push`, the same
+that the GNU Radio blocks hold. Functions for whole files call the same stages.
+
+On a ladder the transmitter may change the rung from one superframe to the next: `switches` {superframe: rung} says from
+where on which one is sent, the lowest before the first of them. The receiver reads the rung from each burst's header.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from time import perf_counter
@@ -31,7 +34,7 @@ from .modem.burst import BurstModulator
 from .modem.numerology import Numerology
 from .modem.qam import demap, map_bits
 from .modem.receiver import Burst, BurstReceiver
-from .profile import FRAME, LinkProfile, with_radio
+from .profile import FRAME, Ladder, LinkProfile, load_ladder, with_radio
 
 SEQUENCES = 256  # of the 8-bit sequence number in a burst header or a datagram
 NOTHING = np.zeros(0, np.uint8)  # the copy of what was never sent
@@ -99,20 +102,31 @@ class Frame:
 
 
 class FrameCoder:
-    """Payloads of one superframe <-> header code bits and symbols: LDPC and QAM by the profile's `phy`."""
+    """Payloads of one superframe <-> header code bits and symbols: LDPC and QAM by the `phy` of a ladder's rungs."""
 
-    def __init__(self, profile: LinkProfile, sha256: str):
-        if profile.phy is None:
-            raise ValueError(f"profile {profile.name!r} has no phy section: choose one with a radio, or channel none")
-        self.profile, self.phy, self.model = profile, profile.phy, model_id(sha256, 6)
-        self.header_code = HeaderCode(self.phy.header_code_bits)
-        self.codes = [LdpcCode(p.payload_bits, p.code_bits, p.bits_per_symbol) for p in self.phy.packets]
+    def __init__(self, profile: LinkProfile | Ladder, sha256: str):
+        self.ladder = load_ladder(profile)
+        common = self.ladder.common
+        if common.phy is None:
+            raise ValueError(f"profile {common.name!r} has no phy section: choose one with a radio, or channel none")
+        self.model = model_id(sha256, 6)
+        self.header_code = HeaderCode(common.phy.header_code_bits)
+        self.codes = {
+            p.id: [LdpcCode(x.payload_bits, x.code_bits, x.bits_per_symbol) for x in p.phy.packets]
+            for p in self.ladder.rungs
+        }
 
-    def encode(self, sequence: int, payloads: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 payload bits (zeros fill their block) -> header code bits uint8 [H], symbols complex64 [n]."""
-        header = BurstHeader(self.profile.id, self.model, sequence % SEQUENCES)
+    def encode(
+        self, sequence: int, payloads: Sequence[np.ndarray], profile: LinkProfile | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 payload bits (zeros fill their block) -> header code bits uint8 [H], symbols complex64 [n].
+
+        profile: the rung to send on; the lowest if not given.
+        """
+        profile = profile or self.ladder.common
+        header = BurstHeader(profile.id, self.model, sequence % SEQUENCES)
         symbols = []
-        for bits, code, phy in zip(payloads, self.codes, self.phy.packets, strict=True):
+        for bits, code, phy in zip(payloads, self.codes[profile.id], profile.phy.packets, strict=True):
             if len(bits) > code.k:
                 raise ValueError(f"payload: {len(bits)} bits exceed the profile's {code.k}")
             block = np.zeros(code.k, np.uint8)
@@ -126,12 +140,21 @@ class FrameCoder:
             header = self.header_code.decode(llr, self.model)
         except PacketError:
             return None
-        return header if header.profile == self.profile.id else None
+        return header if self.ladder.find(header.profile) else None
 
-    def decode(self, symbols: np.ndarray, noise_var: np.ndarray) -> list[np.ndarray | None]:
-        """Equalised symbols [n] and their noise variance -> payload bits of each packet, None where decoding failed."""
-        out, at = [], 0
-        for code, phy in zip(self.codes, self.phy.packets, strict=True):
+    def payload_symbols(self, header: BurstHeader) -> int:
+        """Symbols behind a header of ours."""
+        return self.ladder.find(header.profile).phy.payload_symbols
+
+    def decode(
+        self, symbols: np.ndarray, noise_var: np.ndarray, profile: LinkProfile | None = None
+    ) -> list[np.ndarray | None]:
+        """Equalised symbols [n] and their noise variance -> payload bits of each packet, None where decoding failed.
+
+        profile: the rung that the header announced; the lowest if not given.
+        """
+        out, at, profile = [], 0, profile or self.ladder.common
+        for code, phy in zip(self.codes[profile.id], profile.phy.packets, strict=True):
             own = slice(at, at + phy.symbols)
             at += phy.symbols
             result = code.decode(demap(symbols[own], noise_var[own], phy.bits_per_symbol))
@@ -162,10 +185,14 @@ def numerology_of(profile: LinkProfile, rate: float | None = None) -> Numerology
 
 
 class Link:
-    """One profile with its models; makes the stages of both ends. Raises ValueError on a radio that cannot be."""
+    """One profile or ladder with its models; makes the stages of both ends. ValueError on a radio that cannot be.
 
-    def __init__(self, profile: LinkProfile, models: Models | None = None):
-        self.profile, self.models = profile, models or shared_models()
+    profile: the one profile, or the lowest rung, from which everything is read that the rungs share.
+    """
+
+    def __init__(self, profile: LinkProfile | Ladder, models: Models | None = None):
+        self.ladder, self.models = load_ladder(profile), models or shared_models()
+        self.profile = profile = self.ladder.common
         if profile.phy and self.burst_samples * 16000 > profile.superframe_samples * profile.phy.rate:
             raise ValueError(
                 f"profile {profile.name}: a burst of {1000 * self.burst_samples / profile.phy.rate:.1f} ms does not "
@@ -175,8 +202,7 @@ class Link:
     @cached_property
     def plan(self) -> Plan:
         p = self.profile
-        room = tuple(x.payload_bits for x in p.phy.packets) if p.phy else None
-        return Plan(p.superframe, p.groups, p.policy, p.window - 1, p.refresh, p.schedule, room)
+        return Plan(p.superframe, p.groups, p.policy, p.window - 1, p.refresh, p.schedule, p.room)
 
     @property
     def period(self) -> int:
@@ -189,10 +215,8 @@ class Link:
 
     @property
     def burst_samples(self) -> int:
-        """Samples of one burst at the critical rate phy.rate: its channel uses, preamble and header included."""
-        return round(
-            self.modulator().samples_per_burst(self.profile.phy.payload_symbols) / self.profile.phy.oversampling
-        )
+        """Samples of the longest burst at the critical rate phy.rate (its channel uses), with preamble and header."""
+        return round(self.modulator().samples_per_burst(self.ladder.payload_symbols) / self.profile.phy.oversampling)
 
     def codec_encoder(self):
         from .codec.api import Encoder
@@ -218,7 +242,7 @@ class Link:
         return Concealer(lm.model, lm.codebooks, p.layers, lookahead=p.lookahead, groups=p.groups)
 
     def frame_coder(self) -> FrameCoder:
-        return FrameCoder(self.profile, self.models.sha256)
+        return FrameCoder(self.ladder, self.models.sha256)
 
     @cached_property
     def numerology(self) -> Numerology:
@@ -234,7 +258,7 @@ class Link:
             self.numerology,
             phy.header_code_bits,
             coder.decode_header,
-            lambda header: phy.payload_symbols,
+            coder.payload_symbols,
             phy.oversampling,
         )
 
@@ -296,11 +320,20 @@ def superframes(audio: np.ndarray, profile: LinkProfile, delay: int = FRAME) -> 
     return np.pad(audio.astype(np.float32), (0, total - len(audio))).reshape(-1, size)
 
 
-def encode(link: Link, audio: np.ndarray, counts: Counts | None = None) -> Iterator[tuple[int, list[np.ndarray]]]:
+def sent_at(ladder: Ladder, switches: Mapping[int, int] | None, sequence: int) -> LinkProfile:
+    """The rung on which superframe `sequence` is sent. Raises ValueError on a rung that there is not."""
+    begun = [first for first in switches or {} if first <= sequence]
+    return ladder.rung(switches[max(begun)] if begun else 0)
+
+
+def encode(
+    link: Link, audio: np.ndarray, counts: Counts | None = None, switches: Mapping[int, int] | None = None
+) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Sound float32 [n] at 16 kHz -> (sequence, payload bits of each packet) per superframe."""
     codec, coder = link.codec_encoder(), link.entropy_encoder()
-    for block in superframes(audio, link.profile):
-        sequence, groups = coder.push(latent=codec.analyse(block))
+    for number, block in enumerate(superframes(audio, link.profile)):
+        room = sent_at(link.ladder, switches, number).room
+        sequence, groups = coder.push(latent=codec.analyse(block), room=room)
         if counts is not None:
             counts.add_sent(groups)
         yield sequence, [g.bits for g in groups]
@@ -335,7 +368,7 @@ def render(
 
     for decoded in known:
         counts.add(decoded)
-        play(concealer.push(decoded.tokens, decoded.received))
+        play(concealer.push(decoded.tokens, decoded.received, decoded.sent))
     for estimate in concealer.flush():
         play(estimate)
     audio = np.concatenate([*out, np.zeros(0, np.float32)])[link.models.codec.delay :]
@@ -350,11 +383,13 @@ def speak(codec, estimate) -> np.ndarray:
     return np.clip(np.nan_to_num(audio * gain), -1.0, 1.0).astype(np.float32)
 
 
-def modulate(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -> np.ndarray:
+def modulate(
+    link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]], switches: Mapping[int, int] | None = None
+) -> np.ndarray:
     """Payloads -> complex64 samples, one burst per superframe period with silence behind it."""
     coder, modulator, out = link.frame_coder(), link.modulator(), []
     for sequence, payloads in frames:
-        burst = modulator.modulate(*coder.encode(sequence, payloads))
+        burst = modulator.modulate(*coder.encode(sequence, payloads, sent_at(link.ladder, switches, sequence)))
         out.append(np.pad(burst, (0, link.period - len(burst))))
     return np.concatenate(out)
 
@@ -367,22 +402,33 @@ def demodulate(link: Link, samples: np.ndarray, chunk: int = 1 << 16) -> list[Fr
     for burst in [*bursts, *receiver.flush()]:
         if burst.header is not None:
             sequence = unwrap(burst.header.sequence, burst.start_sample)
-            found.append(Frame(sequence, coder.decode(burst.symbols, burst.noise_var), burst))
+            profile = link.ladder.find(burst.header.profile)
+            found.append(Frame(sequence, coder.decode(burst.symbols, burst.noise_var, profile), burst))
     return found
 
 
 def in_order(frames: Iterable[Frame], count: int, groups: int) -> list[tuple[int, list[np.ndarray | None]]]:
-    """Every superframe 0..count-1 exactly once; packets that never came are None."""
-    got = {f.sequence: f.payloads for f in frames if 0 <= f.sequence < count}
-    return [(s, got.get(s, [None] * groups)) for s in range(count)]
+    """Every superframe 0..count-1 exactly once; packets that never came are None.
+
+    A superframe of which nothing came is taken to have as many packets as the one before it, at first `groups`.
+    """
+    got, out = {f.sequence: f.payloads for f in frames}, []
+    for s in range(count):
+        payloads = got.get(s, [None] * groups)
+        groups = len(payloads)
+        out.append((s, payloads))
+    return out
 
 
 def drop(
-    frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], loss
+    frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], loss, groups: int
 ) -> Iterator[tuple[int, list[np.ndarray | None]]]:
-    """Lay the losses of a process with `step(n) -> bool [n]` over the packets, in order of sending."""
+    """Lay the losses of a process with `step(n) -> bool [n]` over the packets, in order of sending.
+
+    Each superframe has `groups` draws, whether it has as many packets or fewer.
+    """
     for sequence, payloads in frames:
-        gone = loss.step(len(payloads))
+        gone = loss.step(groups)[: len(payloads)]
         yield sequence, [None if g else p for p, g in zip(payloads, gone, strict=True)]
 
 
@@ -397,7 +443,9 @@ class LinkResult:
     snr_db: list[float]
 
 
-def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
+def run(
+    link: Link, audio: np.ndarray, channel=None, loss=None, switches: Mapping[int, int] | None = None
+) -> LinkResult:
     """Send sound through everything: codec, coder and, where `channel` is given, FEC, modem and that channel.
 
     Without a channel the packets of `to_packets` are sent, copies included; `loss` hits what is sent, packet by packet.
@@ -405,9 +453,9 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     counts, timer, symbols, snr = Counts(), Timer(), [], []
     link.models.load()
     begin = perf_counter()
-    sent = list(encode(link, audio, counts))
+    sent = list(encode(link, audio, counts, switches))
     if channel is not None:
-        samples = modulate(link, sent)
+        samples = modulate(link, sent, switches)
         timer.tx = perf_counter() - begin
         counts.bursts_sent = len(sent)
         samples = channel.process(samples)
@@ -415,9 +463,9 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
         found = demodulate(link, samples)
         counts.bursts_detected = len(found)
         symbols, snr = [f.burst.symbols for f in found], [float(f.burst.snr_db) for f in found]
-        frames: Iterable = in_order(found, len(sent), len(link.profile.groups))
+        frames: Iterable = in_order(found, len(sent), link.profile.packets)
         if loss is not None:
-            frames = drop(frames, loss)
+            frames = drop(frames, loss, link.ladder.packets)
     else:
         packets = to_packets(link, sent)
         counts.copies_sent, counts.copy_bits = copies(packets)
@@ -453,7 +501,7 @@ def drop_packets(packets: Sequence[Packet], loss=None) -> list[Packet]:
 
 def from_packets(link: Link, packets: Iterable[Packet], count: int) -> list[tuple[int, list[np.ndarray | None]]]:
     """Byte packets in any order, with gaps, copies and duplicates -> every superframe 0..count-1 once."""
-    groups, got = len(link.profile.groups), {}
+    groups, got = link.profile.packets, {}
     previous = 0
     for p in packets:
         sequence = previous + (p.sequence - previous + 32768) % 65536 - 32768
@@ -482,7 +530,7 @@ def from_datagrams(link: Link, datagrams: Sequence[bytes | None]) -> list[tuple[
     A base is known for certain to be lost only when `copies` more datagrams had their time. Raises PacketError on
     datagrams of another version or other weights, ValueError on one that stands in another's place.
     """
-    model, groups, copies = model_id(link.models.sha256, 6), len(link.profile.groups), link.profile.copies
+    model, groups, copies = model_id(link.models.sha256, 6), link.profile.packets, link.profile.copies
     frames: list = [(s, [None] * groups) for s in range(len(datagrams))]
     for s, data in enumerate(datagrams):
         if data is None:

@@ -2,6 +2,7 @@
 """Link profiles: what is sent and how, read from a short YAML; every derived size is computed here, once."""
 
 from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,7 @@ FRAMES_PER_SECOND = SAMPLE_RATE // FRAME
 ENTRIES = 1024
 MAX_LAYERS = 24
 MAX_GROUPS = 8  # of the three bits that number a packet
+MAX_RUNGS = 8  # of the three bits that announce a profile
 POLICIES = ("independent", "layered", "chained")
 RATES = {"1.5k": 3, "3k": 6, "6k": 12, "12k": 24}
 
@@ -48,11 +50,15 @@ def _list(name: str, value) -> tuple:
 
 @dataclass(frozen=True)
 class PacketPhy:
-    """One packet's code block: `payload_bits` (its check included) in `code_bits`, QAM of `bits_per_symbol`."""
+    """One packet's code block: `payload_bits` (its check included) in `code_bits`, QAM of `bits_per_symbol`.
+
+    threshold_db: Es/N0 at which one in ten such packets is lost in white noise, as benchmarks/profiles.py measured it.
+    """
 
     payload_bits: int
     code_bits: int
     bits_per_symbol: int
+    threshold_db: float | None = None
 
     def __post_init__(self):
         _integer("payload_bits", self.payload_bits, 24, 3840)
@@ -61,6 +67,8 @@ class PacketPhy:
             raise ValueError(f"bits_per_symbol: {self.bits_per_symbol} is not one of 1, 2, 4, 6, 8")
         if self.code_bits % self.bits_per_symbol:
             raise ValueError(f"code_bits: {self.code_bits} is not a multiple of bits_per_symbol {self.bits_per_symbol}")
+        if self.threshold_db is not None:
+            object.__setattr__(self, "threshold_db", _number("threshold_db", self.threshold_db, -30.0, 60.0))
 
     @property
     def symbols(self) -> int:
@@ -99,20 +107,18 @@ class Phy:
         return sum(p.symbols for p in self.packets)
 
     @property
-    def code_parameters(self) -> dict[str, list[int]]:
-        """k, e and bits_per_symbol of each layer group, as the LDPC blocks take them."""
-        return {
-            "k": [p.payload_bits for p in self.packets],
-            "e": [p.code_bits for p in self.packets],
-            "bits_per_symbol": [p.bits_per_symbol for p in self.packets],
-        }
+    def threshold_db(self) -> float | None:
+        """Es/N0 at which no packet is lost more often than one in ten; None where that was not measured."""
+        known = [p.threshold_db for p in self.packets]
+        return None if None in known else max(known)
 
 
 @dataclass(frozen=True)
 class LinkProfile:
     """A link: superframe, layer groups, dependency policy and, where it has a radio, the burst.
 
-    groups: layers at which each packet's group ends, rising (3, 12 means layers 0-2 and 3-11).
+    groups: layers at which each packet's group ends, rising (3, 12 means layers 0-2 and 3-11). A radio part with fewer
+    packets leaves out the last ones.
     policy: `independent` | `layered` | `chained` (see docs/wire-format.md). window: superframes that a packet's
     context may reach over, its own included. refresh: `chained` starts afresh every so many superframes.
     copies: how many later superframes repeat a base packet; the decoder waits for as many. Only without a radio part.
@@ -157,14 +163,26 @@ class LinkProfile:
             set_(self, "phy", _build(Phy, f"profile {self.name}: phy", self.phy))
         if sorted(f for step in self.schedule for f in step) != list(range(self.superframe)):
             raise ValueError(f"schedule: each of the frames 0..{self.superframe - 1} must appear exactly once")
-        if self.phy and len(self.phy.packets) != len(self.groups):
+        if self.packets > len(self.groups):
             raise ValueError(f"phy.packets: {len(self.phy.packets)} packets for {len(self.groups)} groups")
+        if self.packets < len(self.groups) and self.policy == "chained":
+            raise ValueError(f"phy.packets: chained packets lean on all {len(self.groups)} groups; leave none out")
         if self.phy and self.copies:
             raise ValueError(f"copies: {self.copies} in a profile with phy, but bursts carry none; leave one out")
 
     @property
     def layers(self) -> int:
         return self.groups[-1]
+
+    @property
+    def packets(self) -> int:
+        """Packets of a superframe."""
+        return len(self.phy.packets) if self.phy else len(self.groups)
+
+    @property
+    def room(self) -> tuple[int, ...] | None:
+        """Payload bits of each packet; None without a radio part: as many as it takes."""
+        return tuple(p.payload_bits for p in self.phy.packets) if self.phy else None
 
     @property
     def wait(self) -> int:
@@ -181,7 +199,7 @@ class LinkProfile:
 
     @property
     def raw_bps(self) -> float:
-        return self.layers * 10 * FRAMES_PER_SECOND
+        return self.groups[self.packets - 1] * 10 * FRAMES_PER_SECOND
 
     def group_layers(self, group: int) -> tuple[int, int]:
         """First and one past the last layer of packet `group`."""
@@ -198,6 +216,70 @@ class LinkProfile:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Ladder:
+    """Profiles that a receiver follows from burst to burst: they differ in their packets alone, most robust first.
+
+    A profile by itself is a ladder of one rung. Raises ValueError where rungs differ in anything else, share an id, or
+    do not rise in threshold.
+    """
+
+    name: str
+    rungs: tuple[LinkProfile, ...]
+
+    def __post_init__(self):
+        if not 1 <= len(self.rungs) <= MAX_RUNGS:
+            raise ValueError(f"ladder {self.name}: expected 1 to {MAX_RUNGS} rungs, got {len(self.rungs)}")
+        if len({p.id for p in self.rungs}) < len(self.rungs):
+            raise ValueError(f"ladder {self.name}: two rungs have the same id")
+        for one, other in pairwise(self.rungs):
+            if unlike := _differences(one, other):
+                raise ValueError(f"ladder {self.name}: {one.name} and {other.name} differ in {', '.join(unlike)}")
+            low, high = one.phy.threshold_db, other.phy.threshold_db
+            if None not in (low, high) and high <= low:
+                raise ValueError(f"ladder {self.name}: threshold_db of {other.name} is not above that of {one.name}")
+
+    @property
+    def common(self) -> LinkProfile:
+        """A rung to read what all share: everything but id, name and packets."""
+        return self.rungs[0]
+
+    @property
+    def packets(self) -> int:
+        """Of a superframe, in the rung that has most."""
+        return max(p.packets for p in self.rungs)
+
+    @property
+    def payload_symbols(self) -> int:
+        """Of a burst, in the rung that has most."""
+        return max(p.phy.payload_symbols for p in self.rungs)
+
+    @property
+    def code_parameters(self) -> dict[str, dict[int, list[int]]]:
+        """k, e and bits_per_symbol of each profile id's layer groups, as the LDPC and QAM blocks take them."""
+        names = {"k": "payload_bits", "e": "code_bits", "bits_per_symbol": "bits_per_symbol"}
+        return {key: {p.id: [getattr(x, name) for x in p.phy.packets] for p in self.rungs}
+                for key, name in names.items()}
+
+    def rung(self, place: int) -> LinkProfile:
+        """By its place, 0 is the most robust. Raises ValueError."""
+        return self.rungs[_integer(f"rung of {self.name}", place, 0, len(self.rungs) - 1)]
+
+    def find(self, id: int) -> LinkProfile | None:
+        """The rung that bursts announce by `id`, None if there is none."""
+        return next((p for p in self.rungs if p.id == id), None)
+
+
+def _differences(one: LinkProfile, other: LinkProfile) -> list[str]:
+    """Names of what two rungs must share and do not."""
+    if one.phy is None or other.phy is None:
+        return ["phy, which both need"]
+    shared = [f.name for f in fields(LinkProfile) if f.name not in ("name", "id", "phy")]
+    radio = [f.name for f in fields(Phy) if f.name != "packets"]
+    return [n for n in shared if getattr(one, n) != getattr(other, n)] + [
+        f"phy.{n}" for n in radio if getattr(one.phy, n) != getattr(other.phy, n)]
+
+
 def from_dict(values: dict) -> LinkProfile:
     """The profile of `to_dict`. Raises ValueError on unknown or missing keys and on wrong values."""
     name = values.get("name", "") if isinstance(values, dict) else ""
@@ -210,8 +292,21 @@ def replace_profile(profile: LinkProfile, **changes) -> LinkProfile:
 
 
 def profiles() -> list[str]:
-    """Names of the profiles that come with the module."""
-    return sorted(p.stem for p in (Path(__file__).parent / "profiles").glob("*.yaml"))
+    """Names of the profiles that come with the module, rungs of ladders among them."""
+    names = []
+    for path in _shipped():
+        data = _read(path)
+        names += [f"{path.stem}-{n}" for n in range(len(data["ladder"]))] if "ladder" in data else [path.stem]
+    return sorted(names)
+
+
+def ladders() -> list[str]:
+    """Names of the ladders that come with the module."""
+    return [path.stem for path in _shipped() if "ladder" in _read(path)]
+
+
+def _shipped() -> list[Path]:
+    return sorted((Path(__file__).parent / "profiles").glob("*.yaml"))
 
 
 def with_radio(profile: LinkProfile) -> LinkProfile:
@@ -222,21 +317,63 @@ def with_radio(profile: LinkProfile) -> LinkProfile:
 
 
 def load(name_or_path: "str | Path | LinkProfile") -> LinkProfile:
-    """Read a profile by name or from a YAML file; a LinkProfile comes back as it is.
+    """Read a profile by name (`wide-2` is rung 2 of the ladder `wide`) or from a YAML file.
 
-    Raises ValueError that names the wrong key or value.
+    A LinkProfile comes back as it is. Raises ValueError that names the wrong key or value.
     """
     if isinstance(name_or_path, LinkProfile):
         return name_or_path
+    name = str(name_or_path)
+    ladder, _, place = name.rpartition("-")
+    if place.isdigit() and ladder in ladders():
+        return load_ladder(ladder).rung(int(place))
+    found = load_ladder(name_or_path)
+    if len(found.rungs) > 1:
+        raise ValueError(f"profile: {name} is a ladder; choose one of its rungs, "
+                         f"{found.rungs[0].name} to {found.rungs[-1].name}")
+    return found.rungs[0]
+
+
+def load_ladder(name_or_path: "str | Path | LinkProfile | Ladder") -> Ladder:
+    """Read a ladder by name or from a YAML file; of a single profile, the ladder with that rung alone.
+
+    A ladder comes back as it is. Raises ValueError that names the wrong key or value.
+    """
+    if isinstance(name_or_path, Ladder):
+        return name_or_path
+    if isinstance(name_or_path, LinkProfile):
+        return Ladder(name_or_path.name, (name_or_path,))
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
-        path = Path(__file__).parent / "profiles" / f"{name_or_path}.yaml"
-        if not path.exists():
-            raise ValueError(f"profile: {name_or_path!r} is not one of {', '.join(profiles())}, nor a .yaml file")
+        known = {p.stem: p for p in _shipped()}
+        if path.name in known:
+            path = known[path.name]
+        elif str(path) in profiles():
+            return load_ladder(load(str(path)))
+        else:
+            raise ValueError(f"profile: {name_or_path!r} is not one of {', '.join([*profiles(), *ladders()])}, "
+                             "nor a .yaml file")
+    return _assemble(path.stem, _read(path))
+
+
+def _assemble(stem: str, data: dict) -> Ladder:
+    """The ladder of a file's entries: `ladder` has the packets of each rung, whose id is its place."""
+    if "ladder" not in data:
+        return load_ladder(from_dict({"name": stem} | data))
+    name, phy = data.get("name", stem), data.get("phy")
+    if "id" in data or not isinstance(phy, dict) or "packets" in phy:
+        raise ValueError(f"profile {name}: a ladder has a phy without packets and no id; its rungs have both")
+    common = {key: value for key, value in data.items() if key != "ladder"}
+    return Ladder(name, tuple(
+        from_dict(common | {"name": f"{name}-{n}", "id": n, "phy": phy | {"packets": packets}})
+        for n, packets in enumerate(_list("ladder", data["ladder"]))))
+
+
+def _read(path: Path) -> dict:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"profile {path}: not YAML: {error}") from error
     if not isinstance(data, dict):
         raise ValueError(f"profile {path}: expected a mapping")
-    return from_dict({"name": path.stem} | data)
+    return data

@@ -22,14 +22,14 @@ class _LayerConcealer(ABC):
         if self.books.ndim != 3:
             raise ValueError(f"codebooks: expected [layers, entries, latent], got shape {self.books.shape}")
 
-    def push(self, tokens: np.ndarray, received: np.ndarray) -> Estimate:
-        """tokens int16, received bool [S, layers] -> what to play for this superframe."""
+    def push(self, tokens: np.ndarray, received: np.ndarray, sent: int | None = None) -> Estimate:
+        """tokens int16, received bool [S, layers] -> what to play for this superframe, which has `sent` layers."""
         whole = np.logical_and.accumulate(received, axis=1)
         depth = whole.sum(1)
         vectors = self.books[np.arange(tokens.shape[1]), np.where(whole, tokens, 0)] * whole[..., None]
         latent, gain = vectors.sum(1), np.ones(len(tokens), np.float32)
         # Layers that no frame of the superframe has were not sent, as long as something was.
-        sent = received.any(0).nonzero()[0].max(initial=-1) + 1 or tokens.shape[1]
+        sent = received.any(0).nonzero()[0].max(initial=-1) + 1 or sent or tokens.shape[1]
         for i in range(len(tokens)):
             latent[i], depth[i], gain[i] = self._frame(latent[i], int(depth[i]))
         return Estimate(latent, depth, gain, whole.sum(1) < sent)

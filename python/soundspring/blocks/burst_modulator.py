@@ -12,7 +12,7 @@ from ..burst_header import HeaderCode
 from ..coding.packet import BurstHeader
 from ..link import numerology_of
 from ..modem.burst import BurstModulator
-from ..profile import load
+from ..profile import MAX_RUNGS, LinkProfile, load_ladder
 from .pdu import PduDoor, PduError, entry, integer
 
 SEQUENCES = 1 << 16
@@ -25,14 +25,15 @@ class burst_modulator(PduDoor, gr.sync_block):
     """c32 PDUs of symbols in, a stream of bursts out, one a superframe, each with a header of its own.
 
     Entries of a PDU's dictionary: `soundspring_sequence`, the superframe's number (0..65535; the header carries the
-    lowest 8 bits), and `soundspring_group`, the packet's place in the burst. The burst is made when all its packets
+    lowest 8 bits), `soundspring_group`, the packet's place in the burst, and `soundspring_profile`, the id of the
+    ladder's rung that the header announces (the lowest, where it is missing). The burst is made when all its packets
     are there; one whose packets are still missing when a later burst is complete is dropped. A PDU without a group
     is the whole payload. PDUs wait in a queue until the stream gets to them.
 
     The first sample of a burst has the tag `soundspring_burst` with the burst's length.
 
     Args:
-        profile: name of a link profile with a radio part, or a YAML file.
+        profile: name of a link profile with a radio part or of a ladder, or a YAML file.
         model: first 6 bits of the weights' SHA-256, for the header.
         oversampling: samples are made at this multiple of the critical rate.
         rate: critical rate in samples per second; None for the profile's.
@@ -41,7 +42,7 @@ class burst_modulator(PduDoor, gr.sync_block):
         idle: send silence while no burst waits, as a radio needs; without it the stream pauses.
 
     Attributes:
-        bursts: bursts sent; samples_per_burst, samples_per_period: their length in samples.
+        bursts: bursts sent; samples_per_burst, samples_per_period: in samples, of the longest burst.
 
     Raises:
         ValueError: naming the parameter that is out of range.
@@ -57,15 +58,16 @@ class burst_modulator(PduDoor, gr.sync_block):
         idle: bool = False,
     ):
         gr.sync_block.__init__(self, name="SoundSpring burst modulator", in_sig=None, out_sig=[np.complex64])
-        self._profile = load(profile)
-        numerology = numerology_of(self._profile, rate)
-        phy = self._profile.phy
+        self._ladder = load_ladder(profile)
+        common = self._ladder.common
+        numerology = numerology_of(common, rate)
+        phy = common.phy
         self._modulator = BurstModulator(numerology, phy.header_code_bits, oversampling, phy.papr_db)
         self._header_code = HeaderCode(phy.header_code_bits)
-        self._header_code.encode(BurstHeader(self._profile.id, model, 0))  # checks, and compiles before the start
+        self._header_code.encode(BurstHeader(common.id, model, 0))  # checks, and compiles before the start
         self._model = model
-        self.samples_per_burst = self._modulator.samples_per_burst(phy.payload_symbols)
-        seconds = 1 / self._profile.superframes_per_second if period_s is None else period_s
+        self.samples_per_burst = self._modulator.samples_per_burst(self._ladder.payload_symbols)
+        seconds = 1 / common.superframes_per_second if period_s is None else period_s
         self.samples_per_period = round(seconds * numerology.rate * oversampling)
         if self.samples_per_period < self.samples_per_burst:
             needed = self.samples_per_burst / (numerology.rate * oversampling)
@@ -73,24 +75,33 @@ class burst_modulator(PduDoor, gr.sync_block):
         self._idle = bool(idle)
         self.bursts = 0
         self._open: dict[int, dict[int, np.ndarray]] = {}  # packets of incomplete bursts, by sequence and group
-        self._queue: deque[tuple[int, np.ndarray]] = deque()
+        self._queue: deque[tuple[LinkProfile, int, np.ndarray]] = deque()
         self._pending = np.zeros(0, np.complex64)
         self.accept(np.complex64, self._collect)
 
     def _collect(self, meta: pmt.pmt_base, symbols: np.ndarray) -> None:
         """Take one packet's symbols; queue the burst that they complete."""
         sequence = integer(meta, "sequence", SEQUENCES)
-        packets = self._profile.phy.packets
+        profile = self._profile_of(meta)
+        packets = profile.phy.packets
         if entry(meta, "group") is None:
-            self._check_length(symbols, self._profile.phy.payload_symbols)
-            self._complete(sequence, symbols)
+            self._check_length(symbols, profile.phy.payload_symbols)
+            self._complete(profile, sequence, symbols)
             return
         group = integer(meta, "group", len(packets))
         self._check_length(symbols, packets[group].symbols)
         parts = self._open.setdefault(sequence, {})
         parts[group] = symbols
         if len(parts) == len(packets):
-            self._complete(sequence, np.concatenate([parts[i] for i in range(len(packets))]))
+            self._complete(profile, sequence, np.concatenate([parts[i] for i in range(len(packets))]))
+
+    def _profile_of(self, meta: pmt.pmt_base) -> LinkProfile:
+        if entry(meta, "profile") is None:
+            return self._ladder.common
+        profile = self._ladder.find(integer(meta, "profile", MAX_RUNGS))
+        if profile is None:
+            raise PduError(f"profile {entry(meta, 'profile')} is not of the ladder {self._ladder.name}")
+        return profile
 
     @staticmethod
     def _check_length(symbols: np.ndarray, wanted: int) -> None:
@@ -99,7 +110,7 @@ class burst_modulator(PduDoor, gr.sync_block):
         if not np.isfinite(symbols).all():
             raise PduError("symbols that are not finite")
 
-    def _complete(self, sequence: int, payload: np.ndarray) -> None:
+    def _complete(self, profile: LinkProfile, sequence: int, payload: np.ndarray) -> None:
         """Queue a burst. Packets come in order, so bursts that were begun before it will not be completed any more."""
         for earlier in list(self._open):
             parts = self._open.pop(earlier)
@@ -108,7 +119,7 @@ class burst_modulator(PduDoor, gr.sync_block):
             self.drop(f"burst {earlier} is missing packets, it has {len(parts)}")
         if len(self._queue) >= QUEUE_LIMIT:
             raise PduError(f"{QUEUE_LIMIT} bursts wait already: they come faster than the stream takes them")
-        self._queue.append((sequence, payload))
+        self._queue.append((profile, sequence, payload))
 
     def work(self, input_items, output_items) -> int:
         out = output_items[0]
@@ -128,8 +139,8 @@ class burst_modulator(PduDoor, gr.sync_block):
     def _next(self, offset: int) -> bool:
         """Prepare the samples of the next period, which go out from `offset` on; False if there are none."""
         if self._queue:
-            sequence, payload = self._queue.popleft()
-            header = BurstHeader(self._profile.id, self._model, sequence % 256)
+            profile, sequence, payload = self._queue.popleft()
+            header = BurstHeader(profile.id, self._model, sequence % 256)
             burst = self._modulator.modulate(self._header_code.encode(header), payload)
             self._pending = np.zeros(self.samples_per_period, np.complex64)
             self._pending[: burst.size] = burst

@@ -2,6 +2,7 @@
 """Samples to symbols: finds bursts and equalises them."""
 
 import time
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pmt
@@ -12,7 +13,7 @@ from ..coding.packet import BurstHeader, PacketError
 from ..link import Unwrapper, numerology_of
 from ..modem.burst import BurstModulator
 from ..modem.receiver import Burst, BurstReceiver
-from ..profile import load
+from ..profile import load_ladder
 from .pdu import PORT, PduDoor, clock, put_together, with_entry
 
 THRESHOLD = 29.0  # as in modem.receiver
@@ -22,8 +23,9 @@ class burst_receiver(PduDoor, gr.sync_block):
     """A complex stream in, c32 PDUs of equalised symbols out: one for each packet of each burst that is received.
 
     Entries of the dictionary: `soundspring_group` (the packet's place in the burst), `soundspring_sequence` (the
-    superframe's number: the header's 8 bits, unwrapped by the time of arrival), `soundspring_profile`,
-    `soundspring_model`; `soundspring_noise_var` (f32 vector, one for each symbol: what the soft demapper needs),
+    superframe's number: the header's 8 bits, unwrapped by the time of arrival), `soundspring_profile` (the id that the
+    header announces: of a ladder, each burst may be of another rung), `soundspring_model`;
+    `soundspring_noise_var` (f32 vector, one for each symbol: what the soft demapper needs),
     `soundspring_snr_db` (mean Es/N0 per active carrier), `soundspring_evm`,
     `soundspring_cfo_hz`, `soundspring_clock_ppm` and `soundspring_start` (number of the sample where it begins).
 
@@ -32,7 +34,7 @@ class burst_receiver(PduDoor, gr.sync_block):
     A burst comes out at most `latency` samples after its end; a stream that ends must end with that much silence.
 
     Args:
-        profile: name of a link profile with a radio part, or a YAML file; bursts of others are dropped.
+        profile: name of a link profile with a radio part or of a ladder, or a YAML file; bursts of others are dropped.
         model: first 6 bits of the weights' SHA-256, other bursts are dropped; None takes all.
         oversampling: sample rate of the stream over the critical rate, at least 1.5.
         rate: critical rate in samples per second; None for the profile's.
@@ -59,29 +61,28 @@ class burst_receiver(PduDoor, gr.sync_block):
         first_sequence: int = -1,
     ):
         gr.sync_block.__init__(self, name="SoundSpring burst receiver", in_sig=[np.complex64], out_sig=None)
-        self._profile = load(profile)
-        numerology = numerology_of(self._profile, rate)
-        phy = self._profile.phy
+        self._ladder = load_ladder(profile)
+        numerology = numerology_of(self._ladder.common, rate)
+        phy = self._ladder.common.phy
         self._header_code = HeaderCode(phy.header_code_bits)
         self._model = model
         self._receiver = BurstReceiver(
             numerology,
             phy.header_code_bits,
             self._decode_header,
-            lambda header: phy.payload_symbols,
+            lambda header: self._ladder.find(header.profile).phy.payload_symbols,
             oversampling,
             threshold,
             max_cfo_hz,
         )
         if first_sequence < -1:
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
-        self._period = round(oversampling * numerology.rate / self._profile.superframes_per_second)
+        self._period = round(oversampling * numerology.rate / self._ladder.common.superframes_per_second)
         self._unwrap = Unwrapper(self._period, None if first_sequence < 0 else -first_sequence * self._period)
         self._due, self._seen = first_sequence, 0
         # A burst of superframe s that starts up to half a period late has been reported after so many samples.
-        self.patience = self._period // 2 + self._receiver.latency + round(
-            oversampling * BurstModulator(numerology, phy.header_code_bits).samples_per_burst(phy.payload_symbols))
-        self._ends = np.cumsum([packet.symbols for packet in phy.packets])
+        longest = BurstModulator(numerology, phy.header_code_bits).samples_per_burst(self._ladder.payload_symbols)
+        self.patience = self._period // 2 + self._receiver.latency + round(oversampling * longest)
         self.latency = self._receiver.latency
         self.bursts = 0
         self.message_port_register_out(PORT)
@@ -95,8 +96,8 @@ class burst_receiver(PduDoor, gr.sync_block):
     def _decode_header(self, llr: np.ndarray, quiet: bool = False) -> BurstHeader | None:
         try:
             header = self._header_code.decode(llr, self._model)
-            if header.profile != self._profile.id:
-                raise PacketError(f"burst of profile {header.profile}, expected is {self._profile.id}")
+            if self._ladder.find(header.profile) is None:
+                raise PacketError(f"burst of profile {header.profile}, which {self._ladder.name} has not")
             return header
         except PacketError as error:
             if not quiet:
@@ -132,6 +133,7 @@ class burst_receiver(PduDoor, gr.sync_block):
         for name in ("snr_db", "evm", "cfo_hz", "clock_ppm"):
             meta = with_entry(meta, name, float(getattr(burst, name)))
         meta = with_entry(meta, "start", int(burst.start_sample))
-        for group, (first, last) in enumerate(zip([0, *self._ends[:-1]], self._ends, strict=True)):
+        packets = self._ladder.find(burst.header.profile).phy.packets
+        for group, (first, last) in enumerate(pairwise(accumulate((p.symbols for p in packets), initial=0))):
             own = with_entry(with_entry(meta, "group", group), "noise_var", burst.noise_var[first:last].copy())
             self.message_port_pub(PORT, put_together(own, burst.symbols[first:last].copy()))

@@ -9,7 +9,7 @@ from gnuradio import gr
 
 from ..link import Link, speak
 from ..lm.conceal import Estimate
-from ..profile import load
+from ..profile import load_ladder
 from .pdu import PduDoor, PduError, entry
 
 IDLE_S = 0.002
@@ -22,7 +22,7 @@ class codec_decoder(PduDoor, gr.sync_block):
     first frame, are left out.
 
     Args:
-        profile: name of a link profile, or a YAML file.
+        profile: name of a link profile or a ladder, or a YAML file.
         idle: play silence while nothing waits, as a sound card needs; without it the stream pauses.
 
     Raises:
@@ -31,7 +31,7 @@ class codec_decoder(PduDoor, gr.sync_block):
 
     def __init__(self, profile: str = "reference", idle: bool = False):
         gr.sync_block.__init__(self, name="SoundSpring codec decoder", in_sig=None, out_sig=[np.float32])
-        link = Link(load(profile))
+        link = Link(load_ladder(profile))
         self._decoder, self._width = link.codec_decoder(), link.models.codec.config.latent
         self._decoder.push(np.zeros((1, self._width), np.float32), np.zeros(1, int))  # warm up
         self._decoder.reset()

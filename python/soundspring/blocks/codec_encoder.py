@@ -8,7 +8,7 @@ import pmt
 from gnuradio import gr
 
 from ..link import Link
-from ..profile import load
+from ..profile import load_ladder
 from .pdu import PORT, put_together, with_entry
 
 
@@ -20,7 +20,7 @@ class codec_encoder(gr.sync_block):
     Samples that do not fill the last superframe stay inside, so end a recording with one superframe of silence.
 
     Args:
-        profile: name of a link profile, or a YAML file.
+        profile: name of a link profile or a ladder, or a YAML file.
 
     Raises:
         ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
@@ -28,8 +28,8 @@ class codec_encoder(gr.sync_block):
 
     def __init__(self, profile: str = "reference"):
         gr.sync_block.__init__(self, name="SoundSpring codec encoder", in_sig=[np.float32], out_sig=None)
-        self._profile = load(profile)
-        self._encoder = Link(self._profile).codec_encoder()
+        link = Link(load_ladder(profile))
+        self._profile, self._encoder = link.profile, link.codec_encoder()
         self._encoder.push(np.zeros(self._profile.superframe_samples, np.float32))  # warm up before the flowgraph runs
         self._encoder.reset()
         self._waiting = np.zeros(0, np.float32)

@@ -5,21 +5,21 @@ import numpy as np
 import pmt
 
 from ..link import Link
-from ..profile import load
-from .pdu import PduBlock, PduError, entry, with_entry
+from ..profile import load_ladder
+from .pdu import PduBlock, PduError, entry, integer, with_entry
 
 
 class concealer(PduBlock):
     """s16 PDUs of tokens in, f32 PDUs of latents out: what was lost is estimated by the language model.
 
-    Entry that it reads: `soundspring_received`, a u8 vector that says which tokens are known (all, where it is
-    missing). Entries that it sets: `soundspring_layers` (s16 vector, for each frame the layers its latent is worth),
-    `soundspring_gain` (f32 vector, the level at the frames' boundaries: a fade for long gaps) and
-    `soundspring_concealed` (u8 vector: which frames are estimates). With look-ahead in the
-    profile the answers come that many superframes later.
+    Entries that it reads: `soundspring_received`, a u8 vector that says which tokens are known (all, where it is
+    missing), and `soundspring_sent`, how many layers the superframe has packets for (likewise). Entries that it sets:
+    `soundspring_layers` (s16 vector, for each frame the layers its latent is worth), `soundspring_gain` (f32 vector,
+    the level at the frames' boundaries: a fade for long gaps) and `soundspring_concealed` (u8 vector: which frames are
+    estimates). With look-ahead in the profile the answers come that many superframes later.
 
     Args:
-        profile: name of a link profile, or a YAML file.
+        profile: name of a link profile or a ladder, or a YAML file.
 
     Attributes:
         frames_concealed: how many so far.
@@ -30,8 +30,8 @@ class concealer(PduBlock):
 
     def __init__(self, profile: str = "reference"):
         PduBlock.__init__(self, "SoundSpring concealer", np.int16)
-        self._profile = load(profile)
-        self._concealer = Link(self._profile).concealer()
+        link = Link(load_ladder(profile))
+        self._profile, self._concealer = link.profile, link.concealer()
         empty = np.zeros((self._profile.superframe, self._profile.layers), bool)
         for _ in range(1 + self._profile.lookahead):  # warm up
             self._concealer.push(empty.astype(np.int16), empty)
@@ -45,7 +45,10 @@ class concealer(PduBlock):
             raise PduError(f"{data.size} tokens where the profile has {shape[0]} frames of {shape[1]} layers")
         if data.min() < 0 or data.max() > 1023:
             raise PduError("tokens must be 0..1023")
-        estimate = self._concealer.push(data.reshape(shape), np.asarray(received, bool).reshape(shape))
+        sent = entry(meta, "sent")
+        if sent is not None:
+            sent = integer(meta, "sent", shape[1] + 1)
+        estimate = self._concealer.push(data.reshape(shape), np.asarray(received, bool).reshape(shape), sent)
         if estimate is None:
             return []
         self.frames_concealed += int(estimate.concealed.sum())

@@ -5,7 +5,7 @@ import numpy as np
 import pmt
 
 from ..link import Counts, Link
-from ..profile import load
+from ..profile import MAX_RUNGS, LinkProfile, load_ladder
 from .pdu import PORT, PduBlock, PduError, clock, entry, integer, put_together, with_entry
 
 LIMIT = 1 << 40
@@ -15,14 +15,16 @@ JUMP = 600  # superframes; a longer gap is a new start, not a loss
 class entropy_decoder(PduBlock):
     """u8 PDUs of payload bits in, one s16 PDU of tokens out for every superframe, received or not, in order.
 
-    Entries that it reads: `soundspring_sequence`, `soundspring_group`, and `soundspring_ok` (false: the packet is
-    lost). Entries that it sets: `soundspring_sequence`, `soundspring_received` (u8 vector: which tokens are known),
-    `soundspring_frames`, `soundspring_layers`, `soundspring_status` (one word for each packet: ok, lost, undecodable
-    or desync). A superframe goes out when its packets are complete, when a later one comes, or when a clock PDU says
-    that it is due; where the profile has copies it waits for so many superframes more.
+    Entries that it reads: `soundspring_sequence`, `soundspring_group`, `soundspring_ok` (false: the packet is lost)
+    and, on a ladder, `soundspring_profile` (of which rung its superframe is). Entries that it sets:
+    `soundspring_sequence`, `soundspring_received` (u8 vector: which tokens are known), `soundspring_frames`,
+    `soundspring_layers`, `soundspring_sent` (layers that the superframe has packets for) and `soundspring_status` (one
+    word for each packet: ok, lost, undecodable or desync). A superframe goes out when its packets are complete, when a
+    later one comes, or when a clock PDU says that it is due; where the profile has copies it waits for so many
+    superframes more.
 
     Args:
-        profile: name of a link profile, or a YAML file.
+        profile: name of a link profile or a ladder, or a YAML file.
         first_sequence: superframe to begin with, whose loss counts too; -1: begin with the first that comes.
 
     Attributes:
@@ -37,16 +39,17 @@ class entropy_decoder(PduBlock):
         PduBlock.__init__(self, "SoundSpring entropy decoder", np.uint8)
         if first_sequence < -1:
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
-        self._profile = load(profile)
-        self._link = Link(self._profile)
+        self._link = Link(load_ladder(profile))
+        self._profile = self._link.profile  # of the superframe before
         self._decoder = self._link.entropy_decoder()  # loads the models, before the flowgraph runs
         self._next, self.end = first_sequence, LIMIT
-        self._open: dict[int, dict[int, np.ndarray]] = {}
+        self._open: dict[int, tuple[LinkProfile, dict[int, np.ndarray]]] = {}
         self.counts = Counts()
 
     def process(self, meta, data):
         sequence = integer(meta, "sequence", LIMIT)
-        group = integer(meta, "group", len(self._profile.groups))
+        profile = self._profile_of(meta)
+        group = integer(meta, "group", profile.packets)
         if data.size and data.max() > 1:
             raise PduError("bits must be 0 or 1, one a byte")
         if self._next < 0 or abs(sequence - self._next) > JUMP:
@@ -55,13 +58,23 @@ class entropy_decoder(PduBlock):
             if entry(meta, "copy"):
                 return []  # of what was complete without it
             raise PduError(f"superframe {sequence} comes late or twice")
-        packets = self._open.setdefault(sequence, {})
+        packets = self._open.setdefault(sequence, (profile, {}))[1]
         if entry(meta, "ok", True):
             packets[group] = data
-        stop = max(sequence - self._profile.copies, self._next)
-        while len(self._open.get(stop, ())) == len(self._profile.groups):
+        stop = max(sequence - profile.copies, self._next)
+        while stop in self._open and len(self._open[stop][1]) == self._open[stop][0].packets:
             stop += 1
         return self._up_to(stop)
+
+    def _profile_of(self, meta) -> LinkProfile:
+        """The rung that a packet's superframe is of; packets need not say it where there is but one."""
+        rungs = self._link.ladder.rungs
+        if len(rungs) == 1:
+            return rungs[0]
+        profile = self._link.ladder.find(integer(meta, "profile", MAX_RUNGS))
+        if profile is None:
+            raise PduError(f"profile {entry(meta, 'profile')} is no rung of {self._link.ladder.name}")
+        return profile
 
     def on_clock(self, due: int) -> None:
         if self._next >= 0 and due - self._next <= JUMP:
@@ -78,12 +91,13 @@ class entropy_decoder(PduBlock):
         """Decode the superframes before `stop`, in order, with what there is of them."""
         out = []
         while self._next < stop:
-            got = self._open.pop(self._next, {})
-            decoded = self._decoder.push(self._next, [got.get(g) for g in range(len(self._profile.groups))])
+            # A superframe of which nothing came is taken to be of the same rung as the one before.
+            self._profile, got = self._open.pop(self._next, (self._profile, {}))
+            decoded = self._decoder.push(self._next, [got.get(g) for g in range(self._profile.packets)])
             self.counts.add(decoded)
             meta = with_entry(pmt.make_dict(), "sequence", self._next)
             meta = with_entry(meta, "received", decoded.received.astype(np.uint8).ravel())
-            meta = with_entry(meta, "status", " ".join(decoded.status))
+            meta = with_entry(with_entry(meta, "status", " ".join(decoded.status)), "sent", decoded.sent)
             meta = with_entry(with_entry(meta, "frames", decoded.tokens.shape[0]), "layers", decoded.tokens.shape[1])
             out.append((meta, decoded.tokens.ravel()))
             self._next += 1

@@ -5,13 +5,16 @@ import numpy as np
 import pmt
 
 from ..link import Counts, Link
-from ..profile import load
-from .pdu import PORT, PduBlock, PduError, clock, entry, with_entry
+from ..profile import LinkProfile, load_ladder
+from .pdu import PORT, PduBlock, PduError, clock, entry, rung_of, with_entry
+
+RUNG = pmt.intern("rung")
 
 
-def _place(sequence: int, group: int) -> pmt.pmt_base:
+def _place(profile: int, sequence: int, group: int) -> pmt.pmt_base:
     """A dictionary that says which packet it is."""
-    return with_entry(with_entry(pmt.make_dict(), "sequence", sequence), "group", group)
+    meta = with_entry(with_entry(pmt.make_dict(), "sequence", sequence), "group", group)
+    return with_entry(meta, "profile", profile)
 
 
 class entropy_encoder(PduBlock):
@@ -19,13 +22,17 @@ class entropy_encoder(PduBlock):
 
     Where a PDU brings the entry `soundspring_latent`, the tokens to send are chosen by their error and their bits, as
     the profile's rate_weight weighs them. Entries of the dictionary that comes out: `soundspring_sequence` (the
-    superframe's number) and `soundspring_group` (0 = base).
+    superframe's number), `soundspring_group` (0 = base) and `soundspring_profile` (the id of the profile or rung).
     Copies of earlier base packets, where the profile asks for them, come behind the packets of a superframe, with the
     original's entries and `soundspring_copy` (how many superframes earlier that was).
     A clock PDU (`soundspring_due`) follows each superframe.
 
+    Message port `rung`: the rung of the ladder to send on from the next superframe, an integer or a pair with an
+    integer behind; or a dictionary with `soundspring_rung` and `soundspring_sequence`, the superframe to begin with.
+
     Args:
-        profile: name of a link profile, or a YAML file.
+        profile: name of a link profile or a ladder, or a YAML file.
+        rung: place on the ladder to begin with, 0 is the most robust.
 
     Attributes:
         counts: packets and bits so far, see `link.Counts`.
@@ -34,15 +41,42 @@ class entropy_encoder(PduBlock):
         ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
     """
 
-    def __init__(self, profile: str = "reference"):
+    def __init__(self, profile: str = "reference", rung: int = 0):
         PduBlock.__init__(self, "SoundSpring entropy encoder", np.int16)
-        self._profile = load(profile)
-        link = Link(self._profile)
+        link = Link(load_ladder(profile))
+        self._profile, self._ladder, self._switches = link.profile, link.ladder, {}
+        self.set_rung(rung)
         silence = np.zeros((self._profile.superframe, link.models.lm.codebooks.shape[2]), np.float32)  # to warm up
         link.entropy_encoder().push(latent=silence)
         self._encoder = link.entropy_encoder()
         self._bases: list[tuple[int, np.ndarray]] = []  # sequence and bits, the latest first
         self.counts = Counts()
+        self.message_port_register_in(RUNG)
+        self.set_msg_handler(RUNG, self._switch)
+
+    def set_rung(self, rung: int) -> None:
+        """Send on another rung of the ladder from the next superframe on; ValueError if there is none such."""
+        self._ladder.rung(rung)
+        self._asked = rung
+
+    def _switch(self, message: pmt.pmt_base) -> None:
+        """Handler of the port: a rung, at once or from a superframe on."""
+        try:
+            rung, first = rung_of(message)
+            self._ladder.rung(rung)
+        except ValueError as error:
+            self.drop(str(error))
+            return
+        if first is None:
+            self.set_rung(rung)
+        else:
+            self._switches[first] = rung
+
+    def _profile_at(self, sequence: int) -> LinkProfile:
+        """The rung to send superframe `sequence` on: of all that was asked, the last whose time has come."""
+        for first in sorted(s for s in self._switches if s <= sequence):
+            self._asked = self._switches.pop(first)
+        return self._ladder.rung(self._asked)
 
     def process(self, meta, data):
         shape = (self._profile.superframe, self._profile.layers)
@@ -51,12 +85,13 @@ class entropy_encoder(PduBlock):
         latent = entry(meta, "latent")
         if latent is not None:
             latent = np.asarray(latent, np.float32).reshape(shape[0], -1)
-        sequence, groups = self._encoder.push(data.reshape(shape), latent)
+        profile = self._profile_at(self._encoder.sequence)
+        sequence, groups = self._encoder.push(data.reshape(shape), latent, profile.room)
         self.counts.add_sent(groups)
         for index, group in enumerate(groups):
-            yield _place(sequence, index), group.bits
+            yield _place(profile.id, sequence, index), group.bits
         for earlier, bits in self._bases:
             self.counts.add_copy(bits)
-            yield with_entry(_place(earlier, 0), "copy", sequence - earlier), bits
-        self._bases = [(sequence, groups[0].bits), *self._bases][: self._profile.copies]
+            yield with_entry(_place(profile.id, earlier, 0), "copy", sequence - earlier), bits
+        self._bases = [(sequence, groups[0].bits), *self._bases][: profile.copies]
         self.message_port_pub(PORT, clock(sequence + 1))

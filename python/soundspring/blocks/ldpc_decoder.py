@@ -5,7 +5,7 @@ import numpy as np
 
 from ..fec import crc as crc_of
 from .ldpc_encoder import NO_CRC, block_codes
-from .pdu import PduBlock, PduError, of_group, with_entry
+from .pdu import PduBlock, PduError, every, of_group, with_entry
 
 
 class ldpc_decoder(PduBlock):
@@ -46,7 +46,7 @@ class ldpc_decoder(PduBlock):
 
     def set_iterations(self, iterations: int) -> None:
         """Change the most iterations of the decoder, at least 1; ValueError otherwise."""
-        for code in self._codes:  # checks the number, and compiles before the flowgraph runs
+        for code in every(self._codes):  # checks the number, and compiles before the flowgraph runs
             code.ldpc.decode(np.zeros(code.ldpc.e, np.float32), iterations)
         self._iterations = iterations
 

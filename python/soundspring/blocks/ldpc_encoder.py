@@ -8,7 +8,7 @@ import numpy as np
 from ..fec import crc as crc_of
 from ..fec.ldpc import LdpcCode
 from ..fec.scramble import whitening
-from .pdu import PduBlock, PduError, of_group, per_group
+from .pdu import PduBlock, PduError, every, for_each, of_group, per_group
 
 NO_CRC = "none"
 
@@ -21,22 +21,25 @@ class BlockCode(NamedTuple):
     mask: np.ndarray
 
 
-def block_codes(k, e, bits_per_symbol, crc: str, whiten: bool) -> list[BlockCode]:
-    """The codes of all groups. Raises ValueError naming the parameter that is out of range."""
-    codes = [LdpcCode(**group) for group in per_group(k=k, e=e, bits_per_symbol=bits_per_symbol)]
+def block_codes(k, e, bits_per_symbol, crc: str, whiten: bool) -> "list[BlockCode] | dict[int, list[BlockCode]]":
+    """The codes of all groups, as `of_group` takes them. Raises ValueError naming the parameter out of range."""
     check = 0 if crc == NO_CRC else crc_of.length(crc)
-    for code in codes:
+
+    def make(k, e, bits_per_symbol) -> BlockCode:
+        code = LdpcCode(k, e, bits_per_symbol)
         if check >= code.k:
             raise ValueError(f"k: a block with {crc} needs more than {check} bits, not {code.k}")
-    masks = [whitening(code.k) if whiten else np.zeros(code.k, np.uint8) for code in codes]
-    return [BlockCode(code, code.k - check, mask) for code, mask in zip(codes, masks, strict=True)]
+        return BlockCode(code, code.k - check, whitening(code.k) if whiten else np.zeros(code.k, np.uint8))
+
+    return for_each(lambda group: make(**group), per_group(k=k, e=e, bits_per_symbol=bits_per_symbol))
 
 
 class ldpc_encoder(PduBlock):
     """u8 PDUs of bits in, u8 PDUs of code bits out, a code block each; the dictionary passes through.
 
     A packet shorter than its block is filled up with zeros. Where `k`, `e` or `bits_per_symbol` are lists, they have
-    one number for each layer group, and the entry `soundspring_group` of the dictionary says which one to use.
+    one number for each layer group, and the entry `soundspring_group` of the dictionary says which one to use. Where
+    they are dictionaries of such lists, the entry `soundspring_profile` says which list.
 
     Args:
         k: bits of a block before the code, CRC included.
@@ -53,7 +56,7 @@ class ldpc_encoder(PduBlock):
         PduBlock.__init__(self, "SoundSpring LDPC encoder", np.uint8)
         self._codes = block_codes(k, e, bits_per_symbol, crc, whiten)
         self._crc = crc
-        for code in self._codes:
+        for code in every(self._codes):
             code.ldpc.encode(code.mask)  # compiles before the flowgraph runs
 
     def process(self, meta, data):

@@ -16,6 +16,8 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from ..profile import MAX_RUNGS
+
 PORT = pmt.intern("pdus")
 PREFIX = "soundspring_"
 _IS_VECTOR = {np.uint8: pmt.is_u8vector, np.int16: pmt.is_s16vector, np.float32: pmt.is_f32vector,
@@ -88,12 +90,35 @@ def integer(meta: pmt.pmt_base, name: str, limit: int) -> int:
     return value
 
 
-def per_group(**parameters) -> list[dict]:
+def rung_of(message: pmt.pmt_base) -> tuple[int, int | None]:
+    """The rung that a message asks for, and the superframe from which on; None: from the next.
+
+    The message is an integer, or a pair with an integer behind (as `var_to_msg_pair` and `message_edit_box` send), or a
+    dictionary with the entries `soundspring_rung` and, where wanted, `soundspring_sequence`. PduError for others.
+    """
+    if pmt.is_dict(message):  # a plain pair is none
+        first = None if entry(message, "sequence") is None else integer(message, "sequence", 1 << 40)
+        return integer(message, "rung", MAX_RUNGS), first
+    value = pmt.cdr(message) if pmt.is_pair(message) else message
+    if not pmt.is_integer(value):
+        raise PduError("a rung must be an integer, a pair with an integer behind, or a dictionary")
+    return pmt.to_long(value), None
+
+
+def per_group(**parameters) -> "list[dict] | dict[int, list[dict]]":
     """Parameters of each layer group, from numbers that all groups share and sequences with one number a group.
 
+    Dictionaries {profile id: number or sequence} give such a list for each profile.
+
     Raises:
-        ValueError: two sequences of different lengths, or an empty one.
+        ValueError: two sequences of different lengths, or an empty one; dictionaries of different profiles.
     """
+    ladders = {name: value for name, value in parameters.items() if isinstance(value, dict)}
+    if ladders:
+        ids = next(iter(ladders.values())).keys()
+        if not ids or any(value.keys() != ids for value in ladders.values()):
+            raise ValueError(f"{', '.join(ladders)}: the same profile ids are needed in each")
+        return {i: per_group(**parameters | {name: value[i] for name, value in ladders.items()}) for i in ids}
     sequences = {name: list(value) for name, value in parameters.items() if isinstance(value, list | tuple)}
     lengths = {name: len(values) for name, values in sequences.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
@@ -103,9 +128,29 @@ def per_group(**parameters) -> list[dict]:
             for i in range(count)]
 
 
-def of_group(meta: pmt.pmt_base, choices: list):
-    """The one of `choices` for the PDU's entry `group`; where there is one only, that, whatever the group."""
+def of_group(meta: pmt.pmt_base, choices):
+    """The one of `choices` for the PDU's entry `group`; where there is one only, that, whatever the group.
+
+    Where `choices` is a dictionary, first the one for its entry `profile`.
+    """
+    if isinstance(choices, dict):
+        profile = entry(meta, "profile")
+        if profile not in choices:
+            raise PduError(f"the entry {PREFIX}profile must be one of {sorted(choices)}, not {profile!r}")
+        choices = choices[profile]
     return choices[0] if len(choices) == 1 else choices[integer(meta, "group", len(choices))]
+
+
+def every(choices) -> list:
+    """All that `of_group` may choose."""
+    return [x for group in choices.values() for x in group] if isinstance(choices, dict) else choices
+
+
+def for_each(make: Callable, choices):
+    """`choices` with each one made into another thing."""
+    if isinstance(choices, dict):
+        return {profile: for_each(make, group) for profile, group in choices.items()}
+    return [make(x) for x in choices]
 
 
 class PduDoor:

@@ -4,7 +4,7 @@
 import numpy as np
 
 from ..modem.qam import map_bits
-from .pdu import PduBlock, of_group, per_group
+from .pdu import PduBlock, every, of_group, per_group
 
 
 class qam_mapper(PduBlock):
@@ -12,7 +12,8 @@ class qam_mapper(PduBlock):
 
     Args:
         bits_per_symbol: 1 (BPSK), 2 (QPSK), 4, 6 or 8 (16-, 64-, 256-QAM); or a list with one for each layer group,
-            chosen by the entry `soundspring_group` of the dictionary.
+            chosen by the entry `soundspring_group` of the dictionary; or a dictionary of such lists by profile id,
+            chosen by the entry `soundspring_profile`.
 
     Raises:
         ValueError: `bits_per_symbol` is none of these.
@@ -21,7 +22,7 @@ class qam_mapper(PduBlock):
     def __init__(self, bits_per_symbol=2):
         PduBlock.__init__(self, "SoundSpring QAM mapper", np.uint8)
         self._orders = per_group(bits_per_symbol=bits_per_symbol)
-        for order in self._orders:
+        for order in every(self._orders):
             map_bits(np.zeros(0, np.uint8), **order)  # refuses what is no constellation
 
     def process(self, meta, data):

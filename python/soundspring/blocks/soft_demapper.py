@@ -4,7 +4,7 @@
 import numpy as np
 
 from ..modem.qam import demap
-from .pdu import PduBlock, entry, of_group, per_group
+from .pdu import PduBlock, entry, every, of_group, per_group
 
 
 class soft_demapper(PduBlock):
@@ -15,7 +15,8 @@ class soft_demapper(PduBlock):
 
     Args:
         bits_per_symbol: 1 (BPSK), 2 (QPSK), 4, 6 or 8 (16-, 64-, 256-QAM); or a list with one for each layer group,
-            chosen by the entry `soundspring_group` of the dictionary.
+            chosen by the entry `soundspring_group` of the dictionary; or a dictionary of such lists by profile id,
+            chosen by the entry `soundspring_profile`.
         noise_var: used for PDUs that do not tell theirs; positive.
         method: "maxlog" or "exact".
 
@@ -31,7 +32,7 @@ class soft_demapper(PduBlock):
 
     def set_noise_var(self, noise_var: float) -> None:
         """Change the noise variance for PDUs that do not tell theirs; ValueError unless it is positive."""
-        for order in self._orders:
+        for order in every(self._orders):
             demap(np.zeros(1, np.complex64), noise_var, **order, method=self._method)
         self._noise_var = noise_var
 

@@ -84,7 +84,7 @@ def command(args: argparse.Namespace) -> str:
 
 def loss_map(link, status: list[tuple[str, ...]]) -> list[LossRow]:
     """One row for each packet of a superframe, one for its frames."""
-    layers = [link.profile.group_layers(g) for g in range(len(link.profile.groups))]
+    layers = [link.profile.group_layers(g) for g in range(link.profile.packets)]
     names = ["base" if g == 0 else "enhancement" for g in range(len(layers))]
     rows = [LossRow(f"{name} (layers {a + 1}-{b})", [s[g] for s in status])
             for g, (name, (a, b)) in enumerate(zip(names, layers, strict=True))]

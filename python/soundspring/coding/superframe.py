@@ -22,7 +22,8 @@ from .transcode import EncodedGroup, Group, PmfSource, decode_group, encode_grou
 class Plan:
     """What both ends agree on: superframe [frames], groups (layer at which each ends), policy and schedule of the base.
 
-    past: earlier superframes in the window. room: payload bits of each group (None: variable length, all layers sent).
+    past: earlier superframes in the window. room: payload bits of each group (None: variable length, all layers sent);
+    where it names fewer groups, the last ones are not sent.
     check_bits: width of each group's token check.
     """
 
@@ -118,14 +119,16 @@ class SuperframeEncoder:
         self.history, self.sequence = _History(plan), 0
 
     def push(
-        self, tokens: np.ndarray | None = None, latent: np.ndarray | None = None
+        self, tokens: np.ndarray | None = None, latent: np.ndarray | None = None, room: Sequence[int] | None = None
     ) -> tuple[int, list[EncodedGroup]]:
         """tokens int16 [S, K] or latent float32 [S, latent] -> (sequence number, one EncodedGroup per packet).
 
-        Where there are a search and latents, it chooses the tokens that are sent, whatever `tokens` says.
+        Where there are a search and latents, it chooses the tokens that are sent, whatever `tokens` says. room: that of
+        this superframe, where the plan has one too.
         Raises ValueError on another shape of the tokens, or where there are none but nothing to search in.
         """
         p = self.plan
+        room = room or p.room or (None,) * len(p.groups)
         searching = self.search is not None and latent is not None
         if tokens is None:
             if not searching:
@@ -134,7 +137,7 @@ class SuperframeEncoder:
         if tokens.shape != (p.frames, p.layers):
             raise ValueError(f"tokens: expected shape {(p.frames, p.layers)}, got {tokens.shape}")
         sequence, slot, out = self.sequence, self.history.open(self.sequence), []
-        for index in range(len(p.groups)):
+        for index, max_bits in enumerate(room):
             group = p.group(index)
             window, visible, offset = self.history.window(sequence, index)
             own, choose = slice(*group.layers), None
@@ -148,7 +151,7 @@ class SuperframeEncoder:
                 group,
                 offset=offset,
                 sequence=sequence,
-                max_bits=p.room and p.room[index],
+                max_bits=max_bits,
                 static=self.static,
                 choose=choose,
             )
@@ -161,12 +164,16 @@ class SuperframeEncoder:
 
 @dataclass(frozen=True)
 class DecodedSuperframe:
-    """tokens int16 [S, K], received bool [S, K], and each packet's fate: "ok", "lost", "undecodable" or "desync"."""
+    """tokens int16 [S, K], received bool [S, K], and each packet's fate: "ok", "lost", "undecodable" or "desync".
+
+    sent: layers of which there may have been tokens in the packets; those above belong to packets that are not sent.
+    """
 
     sequence: int
     tokens: np.ndarray
     received: np.ndarray
     status: tuple[str, ...]
+    sent: int
 
 
 class SuperframeDecoder:
@@ -177,16 +184,19 @@ class SuperframeDecoder:
         self.history = _History(plan)
 
     def push(self, sequence: int, payloads: Sequence[np.ndarray | None]) -> DecodedSuperframe:
-        """payloads: uint8 bits of each packet, None where lost; `sequence` unwrapped, rising; else ValueError."""
+        """payloads: uint8 bits of each packet that is sent, None where lost; `sequence` unwrapped, rising.
+
+        Raises ValueError on more payloads than groups, or none, and on a sequence that does not rise.
+        """
         p = self.plan
-        if len(payloads) != len(p.groups):
-            raise ValueError(f"payloads: expected {len(p.groups)} (None for lost ones), got {len(payloads)}")
+        if not 1 <= len(payloads) <= len(p.groups):
+            raise ValueError(f"payloads: expected 1 to {len(p.groups)} (None for lost ones), got {len(payloads)}")
         if self.history.slots and sequence <= max(self.history.slots):
             raise ValueError(f"sequence: {sequence} comes after {max(self.history.slots)}; sort the packets first")
         slot, status = self.history.open(sequence), []
         for index, bits in enumerate(payloads):
             status.append("lost" if bits is None else self._packet(sequence, index, bits, slot))
-        return DecodedSuperframe(sequence, slot.tokens, slot.known(), tuple(status))
+        return DecodedSuperframe(sequence, slot.tokens, slot.known(), tuple(status), p.groups[len(payloads) - 1])
 
     def _packet(self, sequence: int, index: int, bits: np.ndarray, slot: _Slot) -> str:
         found = self.history.window(sequence, index)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`link.run` as a flowgraph: the same arguments, the same result, made by the blocks."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -14,13 +15,15 @@ from ..blocks.concealer import concealer
 from ..blocks.entropy_decoder import entropy_decoder
 from ..blocks.entropy_encoder import entropy_encoder
 from ..blocks.packet_loss import packet_loss
-from ..blocks.pdu import due_of, entry
+from ..blocks.pdu import due_of, entry, with_entry
 from ..link import Counts, Link, LinkResult, Timer, superframes
 from .receiver import receiver
 from .transmitter import transmitter
 
 
-def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
+def run(
+    link: Link, audio: np.ndarray, channel=None, loss=None, switches: Mapping[int, int] | None = None
+) -> LinkResult:
     """Send sound through a flowgraph; arguments and result as of `link.run`. `rtf` counts CPU time of the blocks."""
     padded = superframes(audio, link.profile)
     top = gr.top_block("soundspring link")
@@ -32,6 +35,9 @@ def run(link: Link, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
         parts = _packets_only(top, link, source, head, len(padded), loss)
     else:
         parts = _over_the_air(top, link, source, head, len(padded), channel, loss)
+    for first, rung in (switches or {}).items():
+        asked = with_entry(with_entry(pmt.make_dict(), "rung", rung), "sequence", first)
+        parts["encoder"].to_basic_block()._post(pmt.intern("rung"), asked)
     top.connect(head, sink)
     top.run()
     sent, received, hidden, symbols = parts["encoder"], parts["decoder"], parts["concealer"], parts.get("symbols")
@@ -58,7 +64,7 @@ def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
     """Codec and coder with nothing but packet loss between."""
     p = link.profile
     tx = [codec_encoder(p), entropy_encoder(p)]
-    rx = [packet_loss(loss, 0, len(p.groups), p.copies), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
+    rx = [packet_loss(loss, 0, p.packets, p.copies), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
     rx[1].end = count
     top.connect(source, tx[0])
     for one, other in pairwise([*tx, *rx]):
@@ -69,7 +75,7 @@ def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
 
 def _over_the_air(top, link: Link, source, head, count: int, channel, loss) -> dict:
     """Transmitter, channel, receiver. Silence behind the last burst lets the receiver see that it is over."""
-    tx, rx = transmitter(link.profile), receiver(link.profile, 0, loss=loss)
+    tx, rx = transmitter(link.ladder), receiver(link.ladder, 0, loss=loss)
     tail = rx.bursts.patience - link.period // 4 + link.profile.lookahead * link.period
     length = count * link.period
     silence, join = blocks.null_source(gr.sizeof_gr_complex), blocks.stream_mux(gr.sizeof_gr_complex, [length, tail])

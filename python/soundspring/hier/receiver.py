@@ -14,18 +14,18 @@ from ..blocks.packet_loss import packet_loss
 from ..blocks.soft_demapper import soft_demapper
 from ..coding.packet import model_id
 from ..link import shared_models
-from ..profile import load, with_radio
+from ..profile import load_ladder, with_radio
 
 
 class receiver(gr.hier_block2):
     """A complex stream in, a float stream of speech out (16 kHz, within +-1).
 
-    Message port `symbols`: c32 PDUs of equalised symbols as from `burst_receiver`, for displays. Port `packets`: u8
-    PDUs as from `ldpc_decoder`.
+    Message port `symbols`: c32 PDUs of equalised symbols as from `burst_receiver`, with each burst's SNR and profile,
+    for displays and for `rate_controller`. Port `packets`: u8 PDUs as from `ldpc_decoder`.
 
     Args:
-        profile: name of a link profile with a radio part, or a YAML file; the stream must come at its critical rate
-            times its oversampling.
+        profile: name of a link profile with a radio part or of a ladder, whose rungs it follows from burst to burst,
+            or a YAML file; the stream must come at its critical rate times its oversampling.
         first_sequence: superframe that starts with the stream, whose loss is concealed too; -1: join wherever it is.
         idle: play silence while there is nothing to play, as a sound card needs.
         loss, seed: packets to drop before decoding, as of `packet_loss`, to hear what concealment does.
@@ -44,22 +44,22 @@ class receiver(gr.hier_block2):
     ):
         samples, speech = (gr.io_signature(1, 1, size) for size in (gr.sizeof_gr_complex, gr.sizeof_float))
         gr.hier_block2.__init__(self, "SoundSpring receiver", samples, speech)
-        chosen = with_radio(load(profile))
-        codes = chosen.phy.code_parameters
+        ladder = load_ladder(profile)
+        oversampling, codes = with_radio(ladder.common).phy.oversampling, ladder.code_parameters
         self.message_port_register_hier_out("symbols")
         self.message_port_register_hier_out("packets")
         self.bursts = burst_receiver(
-            profile,
+            ladder,
             model_id(shared_models().sha256, 6),
-            oversampling=chosen.phy.oversampling,
+            oversampling=oversampling,
             first_sequence=first_sequence,
         )
         self.demapper = soft_demapper(codes["bits_per_symbol"])
         self.ldpc = ldpc_decoder(**codes)
-        self.loss = packet_loss(loss, seed, len(chosen.groups))
-        self.entropy = entropy_decoder(profile, first_sequence)
-        self.concealer = concealer(profile)
-        self.codec = codec_decoder(profile, idle)
+        self.loss = packet_loss(loss, seed, ladder.packets)
+        self.entropy = entropy_decoder(ladder, first_sequence)
+        self.concealer = concealer(ladder)
+        self.codec = codec_decoder(ladder, idle)
         self.connect(self, self.bursts)
         self.stages = [
             self.bursts, self.demapper, self.ldpc, self.loss, self.entropy, self.concealer, self.codec

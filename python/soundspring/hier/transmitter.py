@@ -12,7 +12,7 @@ from ..blocks.ldpc_encoder import ldpc_encoder
 from ..blocks.qam_mapper import qam_mapper
 from ..coding.packet import model_id
 from ..link import shared_models
-from ..profile import load, with_radio
+from ..profile import load_ladder, with_radio
 
 
 class transmitter(gr.hier_block2):
@@ -21,31 +21,41 @@ class transmitter(gr.hier_block2):
     The output rate is the profile's critical rate times its oversampling; the mean power during a burst is
     (active carriers) / fft.
 
+    Message port `rung`: the rung of the ladder to send on from the next superframe, as of `entropy_encoder`. Bursts
+    announce it, so a receiver of the same ladder follows.
+
     Args:
-        profile: name of a link profile with a radio part, or a YAML file.
+        profile: name of a link profile with a radio part or of a ladder, or a YAML file.
         idle: send silence while there is nothing to send, as a radio needs.
+        rung: place on the ladder to begin with, 0 is the most robust.
 
     Raises:
         ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
     """
 
-    def __init__(self, profile: str = "reference", idle: bool = False):
+    def __init__(self, profile: str = "reference", idle: bool = False, rung: int = 0):
         speech, samples = (gr.io_signature(1, 1, size) for size in (gr.sizeof_float, gr.sizeof_gr_complex))
         gr.hier_block2.__init__(self, "SoundSpring transmitter", speech, samples)
-        chosen = with_radio(load(profile))
-        codes = chosen.phy.code_parameters
-        self.codec = codec_encoder(profile)
-        self.entropy = entropy_encoder(profile)
+        ladder = load_ladder(profile)
+        oversampling, codes = with_radio(ladder.common).phy.oversampling, ladder.code_parameters
+        self.message_port_register_hier_in("rung")
+        self.codec = codec_encoder(ladder)
+        self.entropy = entropy_encoder(ladder, rung)
         self.ldpc = ldpc_encoder(**codes)
         self.mapper = qam_mapper(codes["bits_per_symbol"])
         self.modulator = burst_modulator(
-            profile, model_id(shared_models().sha256, 6), oversampling=chosen.phy.oversampling, idle=idle
+            ladder, model_id(shared_models().sha256, 6), oversampling=oversampling, idle=idle
         )
         self.connect(self, self.codec)
         self.stages = [self.codec, self.entropy, self.ldpc, self.mapper, self.modulator]
         for source, target in pairwise(self.stages):
             self.msg_connect((source, "pdus"), (target, "pdus"))
         self.connect(self.modulator, self)
+        self.msg_connect((self, "rung"), (self.entropy, "rung"))
+
+    def set_rung(self, rung: int) -> None:
+        """Send on another rung of the ladder from the next superframe on; ValueError if there is none such."""
+        self.entropy.set_rung(rung)
 
     @property
     def cpu_s(self) -> float:

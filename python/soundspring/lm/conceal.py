@@ -67,14 +67,16 @@ class Concealer:
         """Forget the past."""
         self.tokens = np.zeros((0, self.layers), np.int16)
         self.received = np.zeros((0, self.layers), bool)
+        self.sent = np.zeros(0, int)
         self.waiting: list[int] = []
         self.gap, self.level = 0, 1.0
         self.last: np.ndarray | None = None
 
-    def push(self, tokens: np.ndarray, received: np.ndarray) -> Estimate | None:
+    def push(self, tokens: np.ndarray, received: np.ndarray, sent: int | None = None) -> Estimate | None:
         """tokens int16, received bool [S, layers] -> the estimate of the superframe `lookahead` back, None at first.
 
-        Raises ValueError on other shapes.
+        sent: layers that this superframe has packets for, the others are no loss; None: all. Raises ValueError on other
+        shapes.
         """
         if tokens.ndim != 2 or tokens.shape != received.shape or tokens.shape[1] != self.layers:
             raise ValueError(
@@ -82,6 +84,7 @@ class Concealer:
             )
         self.tokens = np.concatenate([self.tokens, np.where(received, tokens, 0).astype(np.int16)])
         self.received = np.concatenate([self.received, received])
+        self.sent = np.concatenate([self.sent, np.full(len(tokens), sent or self.layers)])
         self.waiting.append(len(tokens))
         if len(self.waiting) <= self.lookahead:
             return None
@@ -96,7 +99,7 @@ class Concealer:
         stop = len(self.tokens) - ahead
         out = self._estimate(slice(stop - size, stop))
         keep = max(stop - self.context, 0)
-        self.tokens, self.received = self.tokens[keep:], self.received[keep:]
+        self.tokens, self.received, self.sent = self.tokens[keep:], self.received[keep:], self.sent[keep:]
         return out
 
     @torch.inference_mode()
@@ -105,7 +108,7 @@ class Concealer:
         received = torch.from_numpy(self.received)
         mine, got = tokens[own], received[own]
         vectors = self.books[torch.arange(self.layers), mine] * got[..., None]
-        lost = ~got[:, self.first]
+        lost = ~got[:, self.first] & (torch.arange(self.layers) < torch.from_numpy(self.sent[own])[:, None])
         # Estimated is what was lost, and what was left out below something that was not; layers never sent are no loss.
         depth = ((got | lost) * torch.arange(1, self.layers + 1)).amax(1)
         missing = ~got & (torch.arange(self.layers) < depth[:, None])
