@@ -28,6 +28,7 @@ _HOME: dict[str, str] = {
         "packet_loss",
         "packet_parser",
         "qam_mapper",
+        "rate_controller",
         "soft_demapper",
     )
 } | {name: f".hier.{name}" for name in ("receiver", "transmitter")}
