@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from time import perf_counter
 
@@ -420,16 +420,18 @@ def in_order(frames: Iterable[Frame], count: int, groups: int) -> list[tuple[int
     return out
 
 
-def drop(
-    frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], loss, groups: int
-) -> Iterator[tuple[int, list[np.ndarray | None]]]:
-    """Lay the losses of a process with `step(n) -> bool [n]` over the packets, in order of sending.
+def drop(frames: Iterable[Frame], loss, count: int, groups: int) -> list[Frame]:
+    """Lay the losses of a process with `step(n) -> bool [n]` over the packets of superframes 0..count-1.
 
-    Each superframe has `groups` draws, whether it has as many packets or fewer.
+    Each superframe has `groups` draws, whether it came or not and however many packets it has. One that loses all of
+    them is as one that never came.
     """
-    for sequence, payloads in frames:
-        gone = loss.step(groups)[: len(payloads)]
-        yield sequence, [None if g else p for p, g in zip(payloads, gone, strict=True)]
+    gone, left = loss.step(count * groups).reshape(count, groups), []
+    for f in frames:
+        own = gone[f.sequence, : len(f.payloads)] if 0 <= f.sequence < count else np.ones(1, bool)
+        if not own.all():
+            left.append(replace(f, payloads=[None if g else p for p, g in zip(f.payloads, own, strict=True)]))
+    return left
 
 
 @dataclass
@@ -463,9 +465,9 @@ def run(
         found = demodulate(link, samples)
         counts.bursts_detected = len(found)
         symbols, snr = [f.burst.symbols for f in found], [float(f.burst.snr_db) for f in found]
-        frames: Iterable = in_order(found, len(sent), link.profile.packets)
         if loss is not None:
-            frames = drop(frames, loss, link.ladder.packets)
+            found = drop(found, loss, len(sent), link.ladder.packets)
+        frames = in_order(found, len(sent), link.profile.packets)
     else:
         packets = to_packets(link, sent)
         counts.copies_sent, counts.copy_bits = copies(packets)

@@ -53,6 +53,30 @@ def test_what_is_malformed_is_counted_and_dropped_and_the_flowgraph_goes_on(make
     assert [(meta["note"], data.size) for meta, data in results] == [("kept", length)]
 
 
+def test_a_profile_of_the_ladder_has_its_own_code_and_constellation():
+    k, e, order = {0: [40], 5: [40, 100]}, {0: [200], 5: [120, 180]}, {0: [1], 5: [2, 4]}
+    chain = [ldpc_encoder(k, e, order), qam_mapper(order), soft_demapper(order, 0.01), ldpc_decoder(k, e, order)]
+    sent = [(0, 0, bits_of(40)), (5, 0, bits_of(40, 2)), (5, 1, bits_of(100, 3))]
+    messages = [pdu(bits, profile=p, group=g) for p, g, bits in sent]
+    sizes = []
+    for block in chain:
+        results = through(block, messages)
+        messages = [pdu(data, **meta) for meta, data in results]
+        sizes.append([data.size for _, data in results])
+    assert sizes == [[200, 120, 180], [200, 60, 45], [200, 120, 180], [40, 40, 100]]
+    assert all(np.array_equal(data, bits) for (_, data), (_, _, bits) in zip(results, sent, strict=True))
+    unknown = [pdu(bits_of(40)), pdu(bits_of(40), group=0), pdu(bits_of(40), profile=1, group=0),
+               pdu(bits_of(40), profile=5, group=2), pdu(bits_of(40), profile="5", group=0)]
+    assert through(chain[0], unknown) == [] and chain[0].dropped == len(unknown)
+
+
+@pytest.mark.parametrize("make", [lambda: ldpc_encoder({0: [40]}, {1: [80]}), lambda: qam_mapper({0: [3]}),
+                                  lambda: ldpc_encoder({0: [40], 1: [40]}, {0: [80]}), lambda: qam_mapper({})])
+def test_ladders_that_do_not_match_are_refused(make):
+    with pytest.raises(ValueError, match="bits_per_symbol|k, e"):
+        make()
+
+
 def test_a_like_reason_is_logged_once(capfd):
     block = ldpc_encoder(144, 480)
     through(block, [pdu(np.zeros(n, U8)) for n in range(200, 250)] + [pmt.intern("x")] * 5)

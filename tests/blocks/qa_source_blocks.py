@@ -135,6 +135,70 @@ def test_engine_agrees_with_the_functions(link, speech_like, channel, snr, loss)
     assert ours.counts.packets_sent == 28 and (ours.counts.packets_lost > 0) == (snr != 12.0)
 
 
+@pytest.mark.parametrize("snr, loss", [(25.0, None), (3.0, None), (25.0, "bernoulli:0.3")])
+def test_engine_agrees_with_the_functions_on_switches(tiny_models, speech_like, snr, loss):
+    """The rung changes while the flowgraph runs; of bursts that do not come neither end knows the rung."""
+    link = functions.Link(profile.load_ladder("wide"), tiny_models)
+    switches, results = {0: 2, 3: 0, 5: 7, 8: 1, 9: 4, 12: 0}, []
+    for engine in (functions.run, flowgraph):
+        air = make_channel("awgn", rate=link.sample_rate, snr_db=snr, oversampling=2, seed=4)
+        results.append(engine(link, speech_like, air, parse_loss(loss, 5) if loss else None, switches))
+    ours, theirs = results
+    assert ours.counts == theirs.counts and np.array_equal(ours.audio, theirs.audio)
+    assert ours.counts.packets_sent == 24 and (ours.counts.packets_lost > 0) == (snr < 20 or loss is not None)
+
+
+def rung(place):
+    return pmt.from_long(place)
+
+
+def at(place, sequence):
+    message = pmt.dict_add(pmt.make_dict(), pmt.intern("soundspring_rung"), rung(place))
+    return pmt.dict_add(message, pmt.intern("soundspring_sequence"), rung(sequence))
+
+
+@pytest.mark.parametrize(
+    ("messages", "wanted"),
+    [
+        ([], [3, 3, 3, 3]),
+        ([rung(1)], [1, 1, 1, 1]),
+        ([pmt.cons(pmt.intern("rung"), rung(5))], [5, 5, 5, 5]),
+        ([at(0, 2), at(6, 1)], [3, 6, 0, 0]),
+        ([at(1, 2), rung(7)], [7, 7, 1, 1]),
+    ],
+)
+def test_the_rung_changes_by_message(tiny_models, messages, wanted):
+    block = entropy_encoder("wide", 3)
+    for message in messages:
+        block._switch(message)
+    got = through(block, [pdu(t.ravel()) for t in np.random.default_rng(0).integers(0, 1024, (4, 5, 24)).astype("i2")])
+    assert [m["profile"] for m, _ in got if m["group"] == 0] == wanted
+    assert [len([1 for m, _ in got if m["sequence"] == s]) for s in range(4)] == [1 + (w > 0) for w in wanted]
+
+
+@pytest.mark.parametrize("message", [rung(8), rung(-1), pmt.intern("up"), pmt.PMT_NIL, pmt.from_double(1.0), at(9, 1),
+                                     at(1, -1), pmt.make_dict(), pmt.cons(pmt.intern("rung"), pmt.PMT_T)])
+def test_what_is_no_rung_changes_nothing(tiny_models, message):
+    block = entropy_encoder("wide", 3)
+    block._switch(message)
+    assert block.dropped == 1 and block._profile_at(0).id == 3
+
+
+def test_a_rung_that_is_not_there_is_refused(tiny_models):
+    with pytest.raises(ValueError, match="rung"):
+        entropy_encoder("reference", 1)
+    with pytest.raises(ValueError, match="rung"):
+        entropy_encoder("wide").set_rung(8)
+
+
+def test_decoder_drops_packets_of_no_rung(tiny_models):
+    block = entropy_decoder("wide")
+    bits = np.zeros(10, np.uint8)
+    through(block, [pdu(bits, sequence=0, group=0), pdu(bits, sequence=0, group=1, profile=0),
+                    pdu(bits, sequence=0, group=0, profile=8)])
+    assert block.dropped == 3
+
+
 @pytest.mark.parametrize("loss", [None, "bernoulli:0.3"])
 @pytest.mark.parametrize("copies", [1, 2])
 def test_engine_agrees_with_the_functions_on_copies(tiny_models, speech_like, copies, loss):

@@ -168,12 +168,27 @@ def test_wrong_arguments_are_named(source):
     for shape, value in (((2, LAYERS), 0), ((3, LAYERS - 1), 0), ((3, LAYERS), 1024), ((3, LAYERS), -1)):
         with pytest.raises(ValueError, match="tokens"):
             encoder.push(np.full(shape, value, np.int16))
-    with pytest.raises(ValueError, match="payloads"):
-        decoder.push(0, [None])
+    for payloads in ([], [None] * 3):
+        with pytest.raises(ValueError, match="payloads"):
+            decoder.push(0, payloads)
     decoder.push(5, [None, None])
     for late in (5, 4):
         with pytest.raises(ValueError, match="sequence"):
             decoder.push(late, [None, None])
+
+
+def test_the_room_may_change_from_superframe_to_superframe_and_leave_groups_out(source):
+    the_plan, tokens = plan("layered", past=1, room=(200, 400)), some_tokens(6)
+    rooms = [(200, 400), (100,), (200, 150), (100,), (300, 600), None]
+    encoder, decoder = SuperframeEncoder(source, the_plan), SuperframeDecoder(source, the_plan)
+    for truth, room in zip(tokens, rooms, strict=True):
+        s, coded = encoder.push(truth, room=room)
+        room = room or the_plan.room
+        assert len(coded) == len(room) and all(len(g.bits) <= r for g, r in zip(coded, room, strict=True))
+        got = decoder.push(s, [g.bits for g in coded])
+        assert got.status == ("ok",) * len(room) and got.sent == the_plan.groups[len(room) - 1]
+        assert np.array_equal(got.tokens[got.received], truth[got.received])
+        assert got.received.sum() == sum(g.n_layers for g in coded) * the_plan.frames > 0
 
 
 def test_a_refused_push_leaves_no_trace(source):

@@ -87,8 +87,11 @@ def test_losses_are_drawn_by_place_whatever_is_sent():
             self.at += n
             return np.arange(self.at - n, self.at) % 2 == 1
 
-    frames = [(0, [1, 2]), (1, [3]), (2, [4, 5])]
-    assert list(drop(frames, Odd(), 2)) == [(0, [1, None]), (1, [3]), (2, [4, None])]
+    frames = [Frame(0, [1, 2]), Frame(2, [3]), Frame(3, [4, 5]), Frame(9, [6])]
+    assert drop(frames, Odd(), 5, 2) == [Frame(0, [1, None]), Frame(2, [3]), Frame(3, [4, None])]
+    assert drop([Frame(0, [1]), Frame(1, [2, 3])], Odd(), 2, 3) == [Frame(0, [1]), Frame(1, [None, 3])]
+    Odd.step = lambda self, n: np.ones(n, bool)
+    assert drop(frames, Odd(), 5, 2) == []
 
 
 def test_a_rung_by_itself_is_a_profile(tiny_models, speech_like):

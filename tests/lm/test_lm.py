@@ -340,6 +340,22 @@ def parts(tiny_models, received, groups=(3, LAYERS)):
     return estimate, np.abs(estimate.latent - sent).max()
 
 
+def test_packets_that_a_superframe_has_not_are_no_loss(tiny_models):
+    """Its base came and no more was sent: as the base alone, not as one with its enhancement lost."""
+    tokens = some_tokens(10)
+    base = np.zeros(tokens.shape, bool)
+    base[:, :3] = True
+    alone, whole = (concealer(tiny_models, groups=(3, LAYERS)) for _ in range(2))
+    got, lost = alone.push(tokens, base, 3), whole.push(tokens, base)
+    assert not got.concealed.any() and (got.layers == 3).all() and lost.concealed.all()
+    vectors = tiny_models.lm.codebooks[torch.arange(3), torch.from_numpy(tokens[:, :3]).long()]
+    assert np.allclose(got.latent, vectors.sum(1).numpy(), atol=1e-6)
+    none = np.zeros(tokens.shape, bool)
+    gone = [alone.push(tokens, none, 3), whole.push(tokens, none)]
+    assert all(g.concealed.all() for g in gone) and gone[0].layers.tolist() == [3] * len(tokens)
+    assert gone[1].layers.tolist() == [LAYERS] * len(tokens)
+
+
 def test_a_lost_enhancement_packet_is_estimated_and_not_just_left_out(tiny_models):
     received = np.zeros((5, LAYERS), bool)
     received[:, :3] = True

@@ -2,11 +2,13 @@
 """Profiles: what they compute, that they survive YAML and dicts, and that an impossible one is named, not clamped."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import yaml
 from soundspring import profile
-from soundspring.profile import LinkProfile, from_dict, load, profiles, replace_profile
+from soundspring.profile import Ladder, LinkProfile, from_dict, ladders, load, load_ladder, profiles, replace_profile
 
 PHY = {"header_code_bits": 384, "packets": [
     {"payload_bits": 144, "code_bits": 480, "bits_per_symbol": 2},
@@ -31,7 +33,75 @@ def test_the_shipped_profiles_load_and_have_ids_and_names_of_their_own():
     assert {"reference", "packet20", "chained"} <= set(names)
     loaded = [load(name) for name in names]
     assert [p.name for p in loaded] == names
-    assert len({p.id for p in loaded}) == len(loaded)
+    alone = [p for p in loaded if p.name.rpartition("-")[0] not in ladders()]
+    assert len({p.id for p in alone}) == len(alone)
+
+
+def test_a_ladder_has_one_source_and_rungs_that_rise():
+    wide = load_ladder("wide")
+    assert ladders() == ["wide"] and [p.id for p in wide.rungs] == list(range(8))
+    assert [load(f"wide-{n}") for n in range(8)] == list(wide.rungs) and load_ladder("wide-3").rungs == wide.rungs[3:4]
+    for p in wide.rungs:
+        assert wide.find(p.id) is wide.rung(p.id) is p
+        assert replace_profile(p, id=0, name="x", phy=None) == replace_profile(wide.common, id=0, name="x", phy=None)
+        thresholds = [x.threshold_db for x in p.phy.packets]
+        assert thresholds == sorted(thresholds) and p.phy.threshold_db == thresholds[-1]  # the base outlasts the rest
+    rising = [p.phy.threshold_db for p in wide.rungs]
+    assert all(1.5 < b - a < 5 for a, b in pairwise(rising)) and rising[-1] - rising[0] > 20
+    low, high = wide.rungs[0].phy.packets[0], wide.rungs[-1].phy.packets[-1]
+    assert low.bits_per_symbol == 1 and low.payload_bits / low.code_bits < 0.2
+    assert high.bits_per_symbol == 6 and high.payload_bits / high.code_bits > 0.8
+    assert [p.packets for p in wide.rungs] == [1] + [2] * 7 and wide.packets == 2
+    assert wide.rungs[0].raw_bps == 1500 and wide.rungs[7].raw_bps == 12000
+    assert wide.payload_symbols == max(p.phy.payload_symbols for p in wide.rungs)
+    assert wide.code_parameters["k"][1] == [x.payload_bits for x in wide.rungs[1].phy.packets]
+
+
+def ladder_file(tmp_path, **changes):
+    common = {k: v for k, v in GOOD.items() if k not in ("id", "name", "phy")}
+    data = common | {"phy": {"header_code_bits": 384}, "ladder": [PHY["packets"][:1], PHY["packets"]]} | changes
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({k: v for k, v in data.items() if v is not None}))
+    return file
+
+
+def test_a_ladder_of_ones_own(tmp_path):
+    mine = load_ladder(ladder_file(tmp_path))
+    assert [p.name for p in mine.rungs] == ["mine-0", "mine-1"] and load_ladder(mine) is mine
+    with pytest.raises(ValueError, match="is a ladder; choose one of its rungs, mine-0 to mine-1"):
+        load(ladder_file(tmp_path))
+    with pytest.raises(ValueError, match="rung of mine"):
+        mine.rung(2)
+    assert mine.find(5) is None and load_ladder(load("reference")).rungs == (load("reference"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"ladder": []}, "ladder"),
+        ({"ladder": 3}, "ladder"),
+        ({"ladder": [PHY["packets"]] * 9}, "8"),
+        ({"id": 3}, "no id"),
+        ({"phy": None}, "a phy without packets"),
+        ({"phy": PHY}, "without packets"),
+        ({"phy": {"header_code_bits": 3}}, "header_code_bits"),
+        ({"policy": "chained"}, "leave none out"),
+        ({"ladder": [[PHY["packets"][0] | {"threshold_db": x}] for x in (3.0, 2.0)]}, "not above"),
+        ({"ladder": [[PHY["packets"][0] | {"threshold_db": "low"}]]}, "threshold_db"),
+    ],
+)
+def test_a_ladder_that_cannot_be_climbed_is_refused(tmp_path, change, names):
+    with pytest.raises(ValueError, match=names):
+        load_ladder(ladder_file(tmp_path, **change))
+
+
+def test_rungs_differ_in_their_packets_alone():
+    one, other = load_ladder("wide").rungs[:2]
+    phy = replace(other.phy, header_code_bits=384)
+    for changed, names in [({"window": 2}, "window"), ({"phy": phy}, "phy.header_code_bits"), ({"id": 0}, "same id"),
+                           ({"phy": None}, "phy")]:
+        with pytest.raises(ValueError, match=names):
+            Ladder("odd", (one, replace_profile(other, **changed)))
 
 
 @pytest.mark.parametrize("name", profiles())
@@ -100,7 +170,8 @@ def test_another_rate_keeps_the_base_and_has_no_radio(layers, groups):
         ({"phy": 3}, "phy"),
         ({"phy": {}}, "missing key header_code_bits, packets"),
         ({"phy": PHY | {"fftt": 64}}, "unknown key fftt"),
-        ({"phy": PHY | {"packets": PHY["packets"][:1]}}, "1 packets for 2 groups"),
+        ({"phy": PHY | {"packets": PHY["packets"] * 2}}, "4 packets for 2 groups"),
+        ({"phy": PHY | {"packets": PHY["packets"][:1]}, "policy": "chained"}, "leave none out"),
         ({"phy": PHY | {"packets": []}}, "packets"),
         ({"phy": PHY | {"packets": [1, 2]}}, "packets"),
         ({"phy": PHY | {"packets": [{"payload_bits": 144}] * 2}}, "missing key code_bits, bits_per_symbol"),

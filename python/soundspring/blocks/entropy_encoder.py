@@ -59,18 +59,21 @@ class entropy_encoder(PduBlock):
         self._ladder.rung(rung)
         self._asked = rung
 
+    def switch(self, rung: int, first: int) -> None:
+        """The same from superframe number `first` on."""
+        self._ladder.rung(rung)
+        self._switches[first] = rung
+
     def _switch(self, message: pmt.pmt_base) -> None:
         """Handler of the port: a rung, at once or from a superframe on."""
         try:
             rung, first = rung_of(message)
-            self._ladder.rung(rung)
+            if first is None:
+                self.set_rung(rung)
+            else:
+                self.switch(rung, first)
         except ValueError as error:
             self.drop(str(error))
-            return
-        if first is None:
-            self.set_rung(rung)
-        else:
-            self._switches[first] = rung
 
     def _profile_at(self, sequence: int) -> LinkProfile:
         """The rung to send superframe `sequence` on: of all that was asked, the last whose time has come."""

@@ -15,7 +15,7 @@ from ..blocks.concealer import concealer
 from ..blocks.entropy_decoder import entropy_decoder
 from ..blocks.entropy_encoder import entropy_encoder
 from ..blocks.packet_loss import packet_loss
-from ..blocks.pdu import due_of, entry, with_entry
+from ..blocks.pdu import due_of, entry
 from ..link import Counts, Link, LinkResult, Timer, superframes
 from .receiver import receiver
 from .transmitter import transmitter
@@ -36,8 +36,7 @@ def run(
     else:
         parts = _over_the_air(top, link, source, head, len(padded), channel, loss)
     for first, rung in (switches or {}).items():
-        asked = with_entry(with_entry(pmt.make_dict(), "rung", rung), "sequence", first)
-        parts["encoder"].to_basic_block()._post(pmt.intern("rung"), asked)
+        parts["encoder"].switch(rung, first)
     top.connect(head, sink)
     top.run()
     sent, received, hidden, symbols = parts["encoder"], parts["decoder"], parts["concealer"], parts.get("symbols")
