@@ -170,6 +170,42 @@ def test_link(run, benchmark, monkeypatch, tmp_path):
     assert (tmp_path / "docs" / "link.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_profiles_measure_the_thresholds_that_the_ladder_tells(benchmark, tmp_path):
+    from soundspring.profile import load
+
+    file = tmp_path / "profiles.json"
+    figures = benchmark("profiles").main(["wide-0", "wide-4", "--bursts", "40", "--json", str(file)])
+    assert json.loads(file.read_text()) == figures and figures["about"]["bursts"] == 40
+    for name, f in figures["profiles"].items():
+        phy = load(name).phy
+        for got, told in zip(f["packets"], phy.packets, strict=True):
+            assert got["threshold_db"] == pytest.approx(told.threshold_db, abs=0.6)
+        assert f["threshold_db"] >= max(p["threshold_db"] for p in f["packets"]) - 1e-9
+        assert f["headers_lost_1_db_below_base"] == 0  # design: the header outlasts the lowest packet by 1 dB
+        assert f["snr_measured_db_at_all"] == pytest.approx(f["threshold_db"], abs=0.8)
+    robust, fast = figures["profiles"].values()
+    assert robust["source_bps"] == 1600 and robust["burst_ms"] == 2.96 and robust["latency_ms"] == 123
+    assert robust["threshold_db"] < fast["packets"][0]["threshold_db"] < fast["threshold_db"] - 1.5
+
+
+def test_a_threshold_is_read_between_two_steps(benchmark):
+    threshold = benchmark("profiles").threshold
+    for start in (-7, 1.3, 2.0, 9):
+        assert threshold(lambda x: 10 ** (1.37 - x), start) == pytest.approx(2.37)
+    assert threshold(lambda x: float(x < 3), 8) == pytest.approx(2.5 + 0.5 / 3)  # from all lost to one in a thousand
+
+
+def test_the_table_of_profiles_goes_between_its_marks(benchmark):
+    module = benchmark("profiles")
+    page = f"a\n{module.MARKS[0]}\nold\n{module.MARKS[1]}\nb\n"
+    new = module.write_table(page, "new")
+    assert new == f"a\n{module.MARKS[0]}\nnew\n{module.MARKS[1]}\nb\n" and module.write_table(new, "new") == new
+    with pytest.raises(ValueError, match="marks"):
+        module.write_table("no marks", "new")
+    for mark in module.MARKS:
+        assert module.PAGE.read_text().count(mark) == 1
+
+
 def test_speed(run):
     figures = run("speed")
     source = {"codec", "range coder", "language model", "concealment"}

@@ -2,6 +2,7 @@
 """Every example flowgraph compiles with grcc and runs without a display, in a process of its own, as a user's does."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from soundspring.channel.loss import parse_loss
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 TO_THE_END = ["packet_loss", "stock_blocks", "voice_over_fading"]
-LIVE = ["voice_over_awgn"]
+LIVE = ["adaptive_rate", "voice_over_awgn"]
 LIMIT_S = 240  # the first start compiles the kernels
 
 
@@ -124,7 +125,22 @@ def test_packet_loss_example_is_the_function(programs, tmp_path, tiny_models_dir
     assert np.abs(received - wanted.audio[: len(received)]).max() < 2 / 32768  # 16 bits in the file
 
 
-@pytest.mark.parametrize("name", LIVE)
+def test_adaptive_rate_climbs_by_what_the_receiver_measures(programs, tmp_path, tiny_models_dir, speech):
+    """At the default 12 dB the bursts climb from the first rung to the fifth, which needs 6.6 dB, the margin and the
+    hysteresis; no further and not back, and the sound goes on."""
+    out = tmp_path / "out.wav"
+    process = start(programs["adaptive_rate"], tmp_path, tiny_models_dir, "--sound-in", speech, "--sound-out", out)
+    end = time.monotonic() + LIMIT_S
+    while process.poll() is None and time.monotonic() < end and not (out.exists() and out.stat().st_size > 30000):
+        time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors, errors
+    assert re.findall(r"^(\d+)$", said, re.MULTILINE) == ["4"], said
+    assert "dropped" not in said and len(soundfile.read(out)[0]) > 14000
+
+
+@pytest.mark.parametrize("name", [name for name in LIVE if name != "adaptive_rate"])
 def test_live_example_runs_until_it_is_stopped(programs, name, tmp_path, tiny_models_dir, speech):
     out = tmp_path / "out.wav"
     process = start(programs[name], tmp_path, tiny_models_dir, "--sound-in", speech, "--sound-out", out)

@@ -48,6 +48,20 @@ def test_the_profile_in_the_page_is_one(tmp_path):
     assert load(tmp_path / "robust.yaml").layers == 16
 
 
+def test_the_table_of_ladders_is_of_these_profiles():
+    from soundspring.profile import ladders, load_ladder
+
+    page = read("docs/profiles.md")
+    for rung in (p for name in ladders() for p in load_ladder(name).rungs):
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{rung.name}` |")).split("|")
+        rates = [float(cell.split(",")[1]) for cell in row[2:4] if "," in cell]
+        base, whole = map(float, row[8].split("/"))
+        packets = rung.phy.packets
+        assert rates == pytest.approx([p.payload_bits / p.code_bits for p in packets], abs=0.0051)
+        assert float(row[4]) == pytest.approx(sum(rung.room) / 100, abs=0.051)
+        assert (base, whole) == pytest.approx((packets[0].threshold_db, rung.phy.threshold_db), abs=0.25)
+
+
 def test_every_figure_of_the_link_is_explained():
     source = read("python/soundspring/cli/link.py")
     body = source[source.index("def measure(") : source.index("def summary(")]
