@@ -181,7 +181,7 @@ def test_profiles_measure_the_thresholds_that_the_ladder_tells(benchmark, tmp_pa
         for got, told in zip(f["packets"], phy.packets, strict=True):
             assert got["threshold_db"] == pytest.approx(told.threshold_db, abs=0.6)
         assert f["threshold_db"] >= max(p["threshold_db"] for p in f["packets"]) - 1e-9
-        assert f["headers_lost_1_db_below_base"] == 0  # design: the header outlasts the lowest packet by 1 dB
+        assert f["headers_lost_1_db_below_base"] <= 0.05  # where nine base packets in ten are lost
         assert f["snr_measured_db_at_all"] == pytest.approx(f["threshold_db"], abs=0.8)
     robust, fast = figures["profiles"].values()
     assert robust["source_bps"] == 1600 and robust["burst_ms"] == 2.96 and robust["latency_ms"] == 123
