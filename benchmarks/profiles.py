@@ -28,6 +28,7 @@ from soundspring.modem.receiver import BurstReceiver  # noqa: E402
 from soundspring.profile import Ladder, LinkProfile, ladders, load_ladder  # noqa: E402
 
 LOSS = 0.1
+OVERSAMPLING = 2  # whatever the profile's is: it makes no difference to what arrives
 STEP_DB = 0.5
 MODEL = "5" * 64  # stands for the hash of weights, which random bits do not need
 QAM = {1: "BPSK", 2: "QPSK", 4: "16-QAM", 6: "64-QAM", 8: "256-QAM"}
@@ -39,7 +40,7 @@ class Air:
     """`count` bursts of one rung, sent once, to be received in noise of any level by a receiver of the whole ladder."""
 
     def __init__(self, ladder: Ladder, rung: LinkProfile, count: int, seed: int):
-        self.coder, self.rung, self.ratio = FrameCoder(ladder, MODEL), rung, rung.phy.oversampling
+        self.coder, self.rung, self.ratio = FrameCoder(ladder, MODEL), rung, OVERSAMPLING
         self.numerology = numerology_of(rung)
         rng = np.random.default_rng(seed)
         modulator = BurstModulator(self.numerology, rung.phy.header_code_bits, self.ratio)

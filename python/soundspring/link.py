@@ -34,6 +34,7 @@ from .modem.burst import BurstModulator
 from .modem.numerology import Numerology
 from .modem.qam import demap, map_bits
 from .modem.receiver import Burst, BurstReceiver
+from .modem.wide_search import WideReceiver, make_receiver
 from .profile import FRAME, Ladder, LinkProfile, load_ladder, with_radio
 
 SEQUENCES = 256  # of the 8-bit sequence number in a burst header or a datagram
@@ -252,14 +253,15 @@ class Link:
         phy = self.profile.phy
         return BurstModulator(self.numerology, phy.header_code_bits, phy.oversampling, phy.papr_db)
 
-    def receiver(self, coder: FrameCoder) -> BurstReceiver:
+    def receiver(self, coder: FrameCoder) -> BurstReceiver | WideReceiver:
         phy = self.profile.phy
-        return BurstReceiver(
+        return make_receiver(
             self.numerology,
             phy.header_code_bits,
             coder.decode_header,
             coder.payload_symbols,
             phy.oversampling,
+            max_cfo_hz=phy.max_cfo_hz,
         )
 
 

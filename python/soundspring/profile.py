@@ -88,6 +88,7 @@ class Phy:
     rate: float = 1e6
     oversampling: int = 2
     papr_db: float | None = None  # the transmitter clips higher peaks; receivers need not know it
+    max_cfo_hz: float | None = None  # largest carrier offset to look for; None: 0.15 of the rate
 
     def __post_init__(self):
         _integer("header_code_bits", self.header_code_bits, 64, 4096)
@@ -96,8 +97,9 @@ class Phy:
             _integer(name, getattr(self, name), low, high)
         if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 < self.rate < 1e10:
             raise ValueError(f"rate: expected samples per second as a number such as 1.0e+6, got {self.rate!r}")
-        if self.papr_db is not None:
-            object.__setattr__(self, "papr_db", _number("papr_db", self.papr_db, 3.0, 30.0))
+        for name, low, high in (("papr_db", 3.0, 30.0), ("max_cfo_hz", 1.0, 1e8)):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
         packets = _list("phy.packets", self.packets)
         object.__setattr__(self, "packets", tuple(
             p if isinstance(p, PacketPhy) else _build(PacketPhy, "phy.packets", p) for p in packets))

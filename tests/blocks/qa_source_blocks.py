@@ -148,6 +148,16 @@ def test_engine_agrees_with_the_functions_on_switches(tiny_models, speech_like, 
     assert ours.counts.packets_sent == 24 and (ours.counts.packets_lost > 0) == (snr < 20 or loss is not None)
 
 
+def test_engine_agrees_with_the_functions_on_a_narrow_link_far_off_its_frequency(tiny_models, speech_like):
+    link, results = functions.Link(profile.load_ladder("narrow"), tiny_models), []
+    for engine in (functions.run, flowgraph):
+        air = make_channel("awgn", rate=link.sample_rate, snr_db=9.0, oversampling=32, cfo_hz=-83e3, seed=4)
+        results.append(engine(link, speech_like, air, None, {0: 1, 6: 2, 9: 0}))
+    ours, theirs = results
+    assert ours.counts == theirs.counts and np.array_equal(ours.audio, theirs.audio)
+    assert ours.counts.packets_sent == 28 and ours.counts.packets_lost == 0
+
+
 def rung(place):
     return pmt.from_long(place)
 

@@ -38,14 +38,21 @@ def test_the_shipped_profiles_load_and_have_ids_and_names_of_their_own():
 
 
 def test_a_ladder_has_one_source_and_rungs_that_rise():
+    assert ladders() == ["narrow", "wide"]
+    for name in ladders():
+        ladder = load_ladder(name)
+        assert [load(f"{name}-{n}") for n in range(len(ladder.rungs))] == list(ladder.rungs)
+        assert [p.id for p in ladder.rungs] == list(range(len(ladder.rungs)))
+        assert load_ladder(f"{name}-1").rungs == ladder.rungs[1:2]
+        for p in ladder.rungs:
+            assert ladder.find(p.id) is ladder.rung(p.id) is p
+            assert replace_profile(p, id=0, name="x", phy=None) == replace_profile(ladder.common, name="x", phy=None)
+            thresholds = [x.threshold_db for x in p.phy.packets]
+            assert thresholds == sorted(thresholds) and p.phy.threshold_db == thresholds[-1]  # the base outlasts it
+
+
+def test_the_wide_ladder_goes_from_very_robust_to_fast_in_even_steps():
     wide = load_ladder("wide")
-    assert ladders() == ["wide"] and [p.id for p in wide.rungs] == list(range(8))
-    assert [load(f"wide-{n}") for n in range(8)] == list(wide.rungs) and load_ladder("wide-3").rungs == wide.rungs[3:4]
-    for p in wide.rungs:
-        assert wide.find(p.id) is wide.rung(p.id) is p
-        assert replace_profile(p, id=0, name="x", phy=None) == replace_profile(wide.common, id=0, name="x", phy=None)
-        thresholds = [x.threshold_db for x in p.phy.packets]
-        assert thresholds == sorted(thresholds) and p.phy.threshold_db == thresholds[-1]  # the base outlasts the rest
     rising = [p.phy.threshold_db for p in wide.rungs]
     assert all(1.5 < b - a < 5 for a, b in pairwise(rising)) and rising[-1] - rising[0] > 20
     low, high = wide.rungs[0].phy.packets[0], wide.rungs[-1].phy.packets[-1]
@@ -55,6 +62,15 @@ def test_a_ladder_has_one_source_and_rungs_that_rise():
     assert wide.rungs[0].raw_bps == 1500 and wide.rungs[7].raw_bps == 12000
     assert wide.payload_symbols == max(p.phy.payload_symbols for p in wide.rungs)
     assert wide.code_parameters["k"][1] == [x.payload_bits for x in wide.rungs[1].phy.packets]
+
+
+def test_a_narrow_burst_fills_its_superframe(tiny_models):
+    from soundspring.link import Link
+
+    narrow = Link(load_ladder("narrow"), tiny_models)
+    assert 24e3 < narrow.numerology.occupied_bandwidth < 26e3
+    assert 0.95 < narrow.burst_samples / narrow.numerology.rate / 0.1 < 1
+    assert {p.phy.payload_symbols for p in narrow.ladder.rungs} == {1296}  # 27 whole OFDM symbols
 
 
 def ladder_file(tmp_path, **changes):

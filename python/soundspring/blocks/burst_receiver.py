@@ -12,7 +12,8 @@ from ..burst_header import HeaderCode
 from ..coding.packet import BurstHeader, PacketError
 from ..link import Unwrapper, numerology_of
 from ..modem.burst import BurstModulator
-from ..modem.receiver import Burst, BurstReceiver
+from ..modem.receiver import Burst
+from ..modem.wide_search import make_receiver
 from ..profile import load_ladder
 from .pdu import PORT, PduDoor, clock, put_together, with_entry
 
@@ -39,7 +40,8 @@ class burst_receiver(PduDoor, gr.sync_block):
         oversampling: sample rate of the stream over the critical rate, at least 1.5.
         rate: critical rate in samples per second; None for the profile's.
         threshold: of the search for the preamble; lower finds more, wrongly at last.
-        max_cfo_hz: largest carrier offset; None for 0.15 of the critical rate.
+        max_cfo_hz: largest carrier offset; None for the profile's, or else 0.15 of the critical rate. Beyond a quarter
+            of the rate a bank of receivers looks for the first burst (see `modem.wide_search`).
         first_sequence: superframe that starts with the stream, whose loss counts too; -1: join wherever it is.
 
     Attributes:
@@ -66,14 +68,14 @@ class burst_receiver(PduDoor, gr.sync_block):
         phy = self._ladder.common.phy
         self._header_code = HeaderCode(phy.header_code_bits)
         self._model = model
-        self._receiver = BurstReceiver(
+        self._receiver = make_receiver(
             numerology,
             phy.header_code_bits,
             self._decode_header,
             lambda header: self._ladder.find(header.profile).phy.payload_symbols,
             oversampling,
             threshold,
-            max_cfo_hz,
+            phy.max_cfo_hz if max_cfo_hz is None else max_cfo_hz,
         )
         if first_sequence < -1:
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
