@@ -10,7 +10,8 @@ from .burst import CHIRP_SYMBOLS, chirp
 from .numerology import Numerology
 
 SEARCH_RATE = Fraction(3, 2)  # of the critical rate; whatever the input rate is, the search runs at this one
-BLOCK = 64  # OFDM bodies per search block
+BLOCK = 64  # OFDM bodies per search block; a quarter where they would last longer than LONGEST_S
+LONGEST_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,11 @@ class ChirpSearch:
         self._reach = int(np.ceil(max_cfo_hz / self._slope * self._rate_hz)) + 1  # shift by the largest offset
         self._threshold = threshold
         blocks_lost = -(-chirp_length // numerology.fft)
-        self.block = int(BLOCK * numerology.fft * oversampling)
-        self.hop = int((BLOCK - blocks_lost) * numerology.fft * oversampling)
-        self._size = int(BLOCK * numerology.fft * SEARCH_RATE)
-        self._keep = int((BLOCK - blocks_lost) * numerology.fft * SEARCH_RATE)
+        bodies = BLOCK if BLOCK * numerology.fft <= LONGEST_S * numerology.rate else BLOCK // 4
+        self.block = int(bodies * numerology.fft * oversampling)
+        self.hop = int((bodies - blocks_lost) * numerology.fft * oversampling)
+        self._size = int(bodies * numerology.fft * SEARCH_RATE)
+        self._keep = int((bodies - blocks_lost) * numerology.fft * SEARCH_RATE)
         self._bank, self._band = self._filters(numerology)
         self._up = self._down = np.zeros(0)
         self._base = 0  # search index of the first kept answer
