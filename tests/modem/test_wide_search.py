@@ -15,7 +15,7 @@ MAX_CFO_HZ = 80e3
 
 
 def receiver(**options):
-    values = {"oversampling": OVERSAMPLING, "threshold": 27.0, "max_cfo_hz": MAX_CFO_HZ} | options
+    values = {"oversampling": OVERSAMPLING, "max_cfo_hz": MAX_CFO_HZ} | options
     return make_receiver(NUMEROLOGY, CODE_BITS, decode_header, lambda _: PAYLOAD, **values)
 
 
@@ -44,7 +44,7 @@ def test_bursts_are_found_at_any_offset_and_nothing_is_lost_by_the_bank(cfo_hz):
     for b, start, symbols in zip(bursts, starts, sent, strict=True):
         assert abs(b.start_sample - start) < 12 and abs(b.cfo_hz - cfo_hz) < 3 and abs(b.snr_db - 8.0) < 1
         error = np.mean(np.abs(b.symbols - symbols) ** 2)
-        assert error < 1.3 * 10**-0.8  # 1 dB of loss in all
+        assert error < 1.4 * 10**-0.8  # 1.5 dB of loss in all
 
 
 def test_it_is_the_same_as_one_receiver_that_was_told_the_offset():

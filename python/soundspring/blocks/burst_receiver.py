@@ -74,8 +74,8 @@ class burst_receiver(PduDoor, gr.sync_block):
             self._decode_header,
             lambda header: self._ladder.find(header.profile).phy.payload_symbols,
             oversampling,
-            threshold,
-            phy.max_cfo_hz if max_cfo_hz is None else max_cfo_hz,
+            threshold=threshold,
+            max_cfo_hz=phy.max_cfo_hz if max_cfo_hz is None else max_cfo_hz,
         )
         if first_sequence < -1:
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")

@@ -19,11 +19,12 @@ HOLD_S = 3.0  # without a burst for so long the search is as wide as at first
 
 
 def make_receiver(numerology: Numerology, header_code_bits: int, decode_header: Callable[[np.ndarray], Any],
-                  payload_symbols: Callable[[Any], int], oversampling=2, threshold: float = 27.0,
-                  max_cfo_hz: float | None = None) -> "BurstReceiver | WideReceiver":
-    """The receiver that can do with carrier offsets up to `max_cfo_hz`; arguments as of `BurstReceiver`."""
+                  payload_symbols: Callable[[Any], int], oversampling=2, *, max_cfo_hz: float | None = None,
+                  **options) -> "BurstReceiver | WideReceiver":
+    """The receiver that can do with carrier offsets up to `max_cfo_hz`; arguments and options as of `BurstReceiver`."""
     kind = BurstReceiver if max_cfo_hz is None or max_cfo_hz <= 0.25 * numerology.rate else WideReceiver
-    return kind(numerology, header_code_bits, decode_header, payload_symbols, oversampling, threshold, max_cfo_hz)
+    return kind(numerology, header_code_bits, decode_header, payload_symbols, oversampling, max_cfo_hz=max_cfo_hz,
+                **options)
 
 
 @dataclass
@@ -43,7 +44,7 @@ class WideReceiver:
     leaves only the one that is nearest to its carrier, until `HOLD_S` seconds pass without one.
 
     Args:
-        as of `BurstReceiver`; oversampling a multiple of 2.
+        as of `BurstReceiver`, options too; oversampling a multiple of 2.
 
     Attributes:
         detections, header_failures, truncated: as of `BurstReceiver`, of all receivers.
@@ -54,7 +55,7 @@ class WideReceiver:
     """
 
     def __init__(self, numerology: Numerology, header_code_bits: int, decode_header: Callable[[np.ndarray], Any],
-                 payload_symbols: Callable[[Any], int], oversampling, threshold: float, max_cfo_hz: float):
+                 payload_symbols: Callable[[Any], int], oversampling, *, max_cfo_hz: float, **options):
         ratio = ratio_of(oversampling, numerology)
         if ratio % INNER:
             raise ValueError(f"oversampling must be a multiple of {INNER} with so wide a search, not {oversampling}")
@@ -66,7 +67,7 @@ class WideReceiver:
             raise ValueError(f"max_cfo_hz must lie in 0..{rate / 2 - numerology.rate:g} at this rate, not {max_cfo_hz}")
         self.numerology, self.max_cfo_hz, self._rate_hz = numerology, max_cfo_hz, rate
         self._make = lambda: BurstReceiver(numerology, header_code_bits, decode_header, payload_symbols, INNER,
-                                           threshold, REACH * numerology.rate)
+                                           max_cfo_hz=REACH * numerology.rate, **options)
         self._bin = rate / self._size
         # Centres are multiples of 4 bins: from block to block, 3/4 of them apart, their phases then go on.
         step = 4 * math.floor(2 * REACH * numerology.rate / self._bin / 4)
