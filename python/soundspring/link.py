@@ -166,8 +166,16 @@ class FrameCoder:
 class Unwrapper:
     """Superframe numbers from 8-bit ones: the number nearest to what the arrival time says.
 
-    period: samples from burst to burst. origin: sample at which superframe 0 starts; None: the first burst tells.
+    Each burst sets the clock for the next ones, so that neither a drift of the sender's clock nor its pauses add up.
+    One that is more than `SLIP` numbers off begins another transmission, a restart of the sender for instance: it is
+    numbered `RESTART` further on, which no loss can be taken for.
+
+    period: samples from burst to burst. origin: sample at which superframe 0 starts, by the last burst; None: the first
+    one tells.
     """
+
+    SLIP = 4
+    RESTART = 4 * SEQUENCES
 
     def __init__(self, period: int, origin: int | None = None):
         self.period, self.origin = period, origin
@@ -176,7 +184,11 @@ class Unwrapper:
         if self.origin is None:
             self.origin = start_sample - sequence * self.period
         expected = round((start_sample - self.origin) / self.period)
-        return expected + (sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
+        number = expected + (sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
+        if abs(number - expected) > self.SLIP:
+            number += self.RESTART
+        self.origin = start_sample - number * self.period
+        return number
 
 
 def numerology_of(profile: LinkProfile, rate: float | None = None) -> Numerology:

@@ -332,6 +332,24 @@ def test_without_an_origin_the_first_burst_gives_it():
     assert [unwrap((250 + i) % 256, 77_000 + 1000 * i) for i in range(1, 20)] == list(range(251, 270))
 
 
+def test_numbers_follow_a_clock_that_drifts_and_a_sender_that_pauses():
+    unwrap, at = Unwrapper(1000), 0
+    for s in range(3000):
+        at += 1003 if s % 100 else 1600
+        assert unwrap(s % 256, at) == s
+    assert abs(unwrap.origin + 2999 * 1000 - at) < 1000  # where the next is expected follows too
+
+
+@pytest.mark.parametrize("last", [6, 100, 127, 128, 200, 255, 300])
+def test_a_sender_that_restarts_is_another_transmission_far_away(last):
+    unwrap = Unwrapper(1000)
+    for s in range(last + 1):
+        unwrap(s % 256, 1000 * s)
+    begin = 1000 * last + 7345
+    numbers = [unwrap(s, begin + 1000 * s) for s in range(20)]
+    assert numbers == list(range(numbers[0], numbers[0] + 20)) and numbers[0] - last > 800
+
+
 def test_every_superframe_comes_once_whatever_arrived():
     got = in_order([Frame(2, ["b", None]), Frame(0, ["a", "c"]), Frame(99, ["x", "x"]), Frame(-1, ["y", "y"])], 4, 2)
     assert got == [(0, ["a", "c"]), (1, [None, None]), (2, ["b", None]), (3, [None, None])]
