@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every kind of radio makes of its address: one end, to be put behind a resampler."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gnuradio import blocks, gr
+
+TICK_S = 0.005  # a paced stream moves in pieces of this length
+
+
+@dataclass(frozen=True)
+class End:
+    """The blocks of one end of a radio.
+
+    chain: in the order of the stream. rate: samples per second that it really runs at. paced: it takes or gives its
+    samples by a clock. level: dB by which a signal of unit power is raised before it is sent. close: to be called when
+    the flowgraph has ended.
+    """
+
+    chain: list
+    rate: float
+    paced: bool = True
+    level: float = 0.0
+    close: Callable[[], None] = lambda: None
+
+
+def pace(rate: float) -> gr.basic_block:
+    """Complex samples at `rate`, no faster."""
+    throttle = blocks.throttle(gr.sizeof_gr_complex, rate)
+    throttle.set_max_noutput_items(max(int(rate * TICK_S), 1))
+    return throttle

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ADALM-Pluto and its relatives by GNU Radio's own gr-iio, which also loads the FIR filter that low rates need."""
+
+from gnuradio import iio
+
+from .radio_address import Address
+from .radio_end import End
+
+MINIMUM_RATE, MAXIMUM_RATE = 525e3, 61.44e6  # the lowest with the FIR filter; 2.084e6 without
+TRANSMIT_LEVEL = -12.0  # room for the peaks of OFDM below full scale
+BUFFER_S = 0.01
+AGC = {"slow": "slow_attack", "fast": "fast_attack", "hybrid": "hybrid"}
+CHANNELS = [True, True]  # I and Q of the first channel
+
+
+def source(address: Address, rate: float) -> End:
+    """Receive. Full scale of the converter is 1."""
+    o = address.options
+    rate = _rate(o.get("rate", max(rate, MINIMUM_RATE)))
+    block = _make(iio.fmcomms2_source_fc32, address, rate)
+    block.set_frequency(o["frequency"])
+    block.set_samplerate(int(rate))
+    block.set_gain_mode(0, "manual" if "gain" in o else AGC[o.get("agc", "slow")])
+    if "gain" in o:
+        block.set_gain(0, o["gain"])
+    for correct in (block.set_quadrature, block.set_rfdc, block.set_bbdc):
+        correct(True)
+    block.set_filter_params("Auto", "", 0.0, 0.0)
+    return End([block], rate)
+
+
+def sink(address: Address, rate: float) -> End:
+    """Send. `attenuation` is that of the board, 0 to 89.75 dB below its full power of some 7 dBm."""
+    o = address.options
+    rate = _rate(o.get("rate", max(rate, MINIMUM_RATE)))
+    if not 0 <= o["attenuation"] <= 89.75:
+        raise ValueError(f"radio: pluto: attenuation must be from 0 to 89.75 dB, not {o['attenuation']:g}")
+    block = _make(iio.fmcomms2_sink_fc32, address, rate, False)
+    block.set_attenuation(0, o["attenuation"])
+    block.set_bandwidth(int(o.get("bandwidth", rate)))
+    block.set_frequency(o["frequency"])
+    block.set_samplerate(int(rate))
+    block.set_filter_params("Auto", "", 0.0, 0.0)
+    return End([block], rate, level=TRANSMIT_LEVEL)
+
+
+def _rate(rate: float) -> float:
+    if not MINIMUM_RATE <= rate <= MAXIMUM_RATE:
+        raise ValueError(f"radio: pluto: rate must be from {MINIMUM_RATE:g} to {MAXIMUM_RATE:g}, not {rate:g}")
+    return round(rate)
+
+
+def _make(block, address: Address, rate: float, *more):
+    """gr-iio says what failed only in its log; say what to look at."""
+    size = int(address.options.get("buffer", 1 << max(int(rate * BUFFER_S) - 1, 1).bit_length()))
+    try:
+        return block(address.target or iio.get_pluto_uri(), CHANNELS, size, *more)
+    except RuntimeError as error:
+        where = address.target or "on USB or the network"
+        raise OSError(f"radio: no Pluto answers {where} ({error}); is it plugged in? Try `iio_info -s`") from error
