@@ -190,6 +190,11 @@ class Unwrapper:
         self.origin = start_sample - number * self.period
         return number
 
+    def anew(self) -> None:
+        """What comes next is another transmission, whatever its number."""
+        if self.origin is not None:
+            self.origin -= self.RESTART * self.period
+
 
 def numerology_of(profile: LinkProfile, rate: float | None = None) -> Numerology:
     """The OFDM numerology of a profile, at its own critical rate or another. ValueError where it has no radio part."""

@@ -18,6 +18,7 @@ from ..profile import load_ladder
 from .pdu import PORT, PduDoor, clock, put_together, with_entry
 
 THRESHOLD = 29.0  # as in modem.receiver
+ABSENT = 10  # superframes without a burst after which none is expected
 
 
 class burst_receiver(PduDoor, gr.sync_block):
@@ -31,6 +32,8 @@ class burst_receiver(PduDoor, gr.sync_block):
     `soundspring_cfo_hz`, `soundspring_clock_ppm` and `soundspring_start` (number of the sample where it begins).
 
     Between them come clock PDUs with `soundspring_due`: all superframes before that number should have been received.
+    On the air (`first_sequence` -1) a second or so without a burst ends the transmission: the clock stops, and what
+    comes then has numbers far ahead. So has a sender that was restarted.
 
     A burst comes out at most `latency` samples after its end; a stream that ends must end with that much silence.
 
@@ -81,7 +84,7 @@ class burst_receiver(PduDoor, gr.sync_block):
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
         self._period = round(oversampling * numerology.rate / self._ladder.common.superframes_per_second)
         self._unwrap = Unwrapper(self._period, None if first_sequence < 0 else -first_sequence * self._period)
-        self._due, self._seen = first_sequence, 0
+        self._due, self._seen, self._live, self._next = first_sequence, 0, first_sequence < 0, 0
         # A burst of superframe s that starts up to half a period late has been reported after so many samples.
         longest = BurstModulator(numerology, phy.header_code_bits).samples_per_burst(self._ladder.payload_symbols)
         self.patience = self._period // 2 + self._receiver.latency + round(oversampling * longest)
@@ -121,6 +124,8 @@ class burst_receiver(PduDoor, gr.sync_block):
         if self._unwrap.origin is None:
             return
         due = (self._seen - self.patience - self._unwrap.origin) // self._period + 1
+        if self._live:
+            due = min(due, self._next + ABSENT)
         if due > self._due:
             self._due = due
             self.message_port_pub(PORT, clock(due))
@@ -128,7 +133,11 @@ class burst_receiver(PduDoor, gr.sync_block):
     def _publish(self, burst: Burst) -> None:
         self.bursts += 1
         meta = pmt.make_dict()
+        origin = self._unwrap.origin
+        if self._live and origin is not None and burst.start_sample - origin > (self._next + ABSENT) * self._period:
+            self._unwrap.anew()
         sequence = self._unwrap(burst.header.sequence, int(burst.start_sample))
+        self._next = sequence + 1
         meta = with_entry(meta, "sequence", sequence)
         for name in ("profile", "model"):
             meta = with_entry(meta, name, int(getattr(burst.header, name)))

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 from gnuradio import gr
 
-from ..link import Link, speak
+from ..link import FRAME, Link, speak
 from ..lm.conceal import Estimate
 from ..profile import load_ladder
 from .pdu import PduDoor, PduError, entry
@@ -48,6 +48,11 @@ class codec_decoder(PduDoor, gr.sync_block):
         gain = np.ones(1, np.float32) if gain is None else np.asarray(gain, np.float32)
         concealed = np.zeros(frames, bool)
         self._queue.append(Estimate(data.reshape(frames, self._width), np.asarray(layers, int), gain, concealed))
+
+    @property
+    def waiting(self) -> int:
+        """Samples that are received and not yet played."""
+        return len(self._pending) + sum(len(estimate.layers) for estimate in tuple(self._queue)) * FRAME
 
     def work(self, input_items, output_items) -> int:
         out, made = output_items[0], 0

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ADALM-Pluto and its relatives by GNU Radio's own gr-iio, which also loads the FIR filter that low rates need."""
 
+import ctypes
+
 from gnuradio import iio
 
 from .radio_address import Address
 from .radio_end import End
 
-MINIMUM_RATE, MAXIMUM_RATE = 525e3, 61.44e6  # the lowest with the FIR filter; 2.084e6 without
+MINIMUM_RATE, MAXIMUM_RATE = 525e3, 61.44e6  # below 2.084e6 gr-iio loads the FIR filter
 TRANSMIT_LEVEL = -12.0  # room for the peaks of OFDM below full scale
 BUFFER_S = 0.01
 AGC = {"slow": "slow_attack", "fast": "fast_attack", "hybrid": "hybrid"}
@@ -18,9 +20,11 @@ def source(address: Address, rate: float) -> End:
     o = address.options
     rate = _rate(o.get("rate", max(rate, MINIMUM_RATE)))
     block = _make(iio.fmcomms2_source_fc32, address, rate)
+    _immortal(block)
     block.set_frequency(o["frequency"])
     block.set_samplerate(int(rate))
-    block.set_gain_mode(0, "manual" if "gain" in o else AGC[o.get("agc", "slow")])
+    for _ in range(2):  # gr-iio writes the mode of the call before
+        block.set_gain_mode(0, "manual" if "gain" in o else AGC[o.get("agc", "slow")])
     if "gain" in o:
         block.set_gain(0, o["gain"])
     for correct in (block.set_quadrature, block.set_rfdc, block.set_bbdc):
@@ -42,6 +46,11 @@ def sink(address: Address, rate: float) -> End:
     block.set_samplerate(int(rate))
     block.set_filter_params("Auto", "", 0.0, 0.0)
     return End([block], rate, level=TRANSMIT_LEVEL)
+
+
+def _immortal(block) -> None:
+    """Never let go of a source: before GNU Radio 3.10.8 its destructor may wait for ever (pull request 6776)."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(block))
 
 
 def _rate(rate: float) -> float:

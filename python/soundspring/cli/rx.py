@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`soundspring rx`: a voice from the air."""
+
+import argparse
+
+from ._common import chosen_profile, one_thread, writable
+from ._live import Events, add_live, watch
+
+LOST_S = 1.5  # without a burst
+FAINT_DB = -70.0
+NOTHING_S = 5.0  # without a first burst: say what may be wrong
+MISMATCH, WINDOW_S = 0.05, 4.0  # of the sample rate, measured over so long
+
+
+def register(subparsers) -> None:
+    parser = subparsers.add_parser("rx", help="receive speech by a radio")
+    parser.add_argument("--out", metavar="WAV", help="file to write (default: play on the loudspeaker)")
+    add_live(parser)
+    parser.add_argument("--timeout", type=float, metavar="S", help="stop when no burst comes for S seconds")
+    parser.add_argument("--record", metavar="SIGMF", help="also write the samples, to X.sigmf-meta and X.sigmf-data")
+    parser.add_argument("--loss", default="none", metavar="L", help="drop packets: bernoulli:0.1, gilbert:0.1,3, wlan")
+    parser.add_argument("--seed", type=int, default=0, help="of the loss (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    writable(args.out, args.json, args.record)
+    one_thread()
+    profile = chosen_profile(args)
+    from ..hier.live import Listener
+    from ..kernels import compile_kernels
+
+    compile_kernels()
+    listener = Listener(profile, args.radio, args.out, args.record, args.device, args.loss, args.seed)
+    events = Events(args.json)
+    events.tell("start", f"listening to {args.radio}, profile {profile.name}; Ctrl-C ends", radio=args.radio,
+                profile=profile.name, rate=listener.link.sample_rate)
+    watched = Watch(listener, events)
+
+    def turn(status: dict) -> bool:
+        watched.look(status)
+        return bool(args.timeout) and listener.silent_s > args.timeout
+
+    watch(listener, events, args.duration, turn)
+    status = listener.status()
+    watched.changes(status)
+    events.tell("end", "end: " + line(status), **status)
+    events.close()
+    return 0 if status["bursts"] else 1
+
+
+class Watch:
+    """Makes events of what changes from status to status."""
+
+    def __init__(self, listener, events: Events):
+        self._listener, self._events = listener, events
+        self._signal, self._flowing, self._hinted = False, False, False
+        self._transmissions, self._samples = 0, 0
+        self._mark: tuple[float, int] | None = None  # time and samples where the measurement of the rate began
+
+    def look(self, status: dict) -> None:
+        self._flow(status)
+        self.changes(status)
+        if not status["bursts"] and status["time_s"] > NOTHING_S and not self._hinted:
+            self._hinted = True
+            self._events.tell("nothing", "nothing received so far: " + self._hint(status))
+        self._events.tell("status", line(status), **status)
+
+    def changes(self, status: dict) -> None:
+        """Signal found or lost, sender restarted."""
+        present = bool(status["bursts"]) and self._listener.silent_s < LOST_S
+        if status["transmissions"] > max(self._transmissions, 1):
+            self._events.tell("restart", "the sender began anew", time_s=status["time_s"])
+        elif present and not self._signal:
+            self._events.tell("signal", "signal found", time_s=status["time_s"], snr_db=status["snr_db"])
+        elif self._signal and not present:
+            self._events.tell("lost", f"no signal any more: {self._hint(status)}", time_s=status["time_s"])
+        self._signal, self._transmissions = present, status["transmissions"]
+
+    def _hint(self, status: dict) -> str:
+        """What may be wrong when no bursts come."""
+        if not self._flowing:
+            return "no samples come from the radio; is it connected, is the sender running?"
+        if status["level_db"] is None or status["level_db"] < FAINT_DB:
+            return f"hardly any level ({status['level_db']} dB of full scale); frequency, gain, antenna, cable?"
+        return f"the level is {status['level_db']} dB of full scale; the same frequency, profile, weights on both sides?"
+
+    def _flow(self, status: dict) -> None:
+        """Compare the radio's samples a second with what they should be, while they come at all."""
+        end, now = self._listener.radio.end, (status["time_s"], status["samples"])
+        self._flowing, self._samples = now[1] > self._samples, now[1]
+        if not end.paced or not self._flowing or self._mark is None:
+            self._mark = now if self._flowing else None
+            return
+        seconds = now[0] - self._mark[0]
+        if seconds < WINDOW_S:
+            return
+        rate, self._mark = (now[1] - self._mark[1]) / seconds, now
+        if abs(rate / end.rate - 1) > MISMATCH:
+            why = "the sender runs at another rate" if rate > end.rate else (
+                "this machine is too slow and the radio overflows, or the sender pauses or runs at another rate")
+            text = f"{rate / 1e6:.3f} million samples come a second instead of {end.rate / 1e6:.3f}: {why}"
+            self._events.tell("rate", text, rate=round(rate), expected=end.rate)
+
+
+def line(status: dict) -> str:
+    """The status for a person."""
+
+    def show(value, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    lost = status["packets_lost"] + status["packets_undecodable"] + status["packets_desync"]
+    load = f"  CPU {100 * status['cpu']:.0f} %" if "cpu" in status else ""
+    return "  ".join([
+        f"{status['time_s']:.0f} s",
+        f"SNR {show(status['snr_db'], '.1f')} dB",
+        f"CFO {show(status['cfo_hz'], '+.0f')} Hz",
+        f"{status['bursts']} bursts",
+        f"packets {status['packets']}, {lost} lost",
+        f"{status['frames_concealed']} frames concealed",
+        f"buffer {status['buffer_ms']} ms{load}",
+    ])

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`soundspring tx`: a voice on the air."""
+
+import argparse
+
+from ._common import chosen_profile, one_thread, read_speech, writable
+from ._live import Events, add_live, watch
+
+
+def register(subparsers) -> None:
+    parser = subparsers.add_parser("tx", help="send speech by a radio", description="Send speech by a radio. Neither "
+                                   "frequency nor power has a default: use those that you may use.")
+    parser.add_argument("input", nargs="?", help="sound file to send (default: the microphone, until Ctrl-C)")
+    add_live(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    writable(args.json)
+    one_thread()
+    profile = chosen_profile(args)
+    speech = read_speech(args.input) if args.input else None
+    from ..hier.live import Sender
+    from ..kernels import compile_kernels
+
+    compile_kernels()
+    sender = Sender(profile, args.radio, speech, args.device)
+    events = Events(args.json)
+    events.tell("start", f"sending by {args.radio}, profile {profile.name}; Ctrl-C ends", radio=args.radio,
+                profile=profile.name, rate=sender.link.sample_rate, bursts=sender.needed)
+
+    def turn(status: dict) -> bool:
+        events.tell("status", f"{status['time_s']:6.0f} s  {status['bursts']} bursts  buffer {status['buffer_ms']} ms  "
+                    f"CPU {100 * status['cpu']:.0f} %", **status)
+        return False
+
+    watch(sender, events, args.duration, turn)
+    status = sender.status()
+    events.tell("end", f"{status['bursts']} bursts sent in {status['time_s']:.1f} s", **status)
+    events.close()
+    return 0 if sender.needed is None or status["bursts"] >= sender.needed else 1

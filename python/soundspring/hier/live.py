@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flowgraphs of the live link: a sender from a file or a microphone, a listener to a file or a loudspeaker."""
+
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from gnuradio import analog, blocks, gr
+from gnuradio import audio as sound_card
+
+from ..blocks.pdu import PduDoor, entry, integer
+from ..link import Link, superframes
+from ..profile import SAMPLE_RATE, LinkProfile, load, with_radio
+from .radio import radio_sink, radio_source
+from .radio_file import recorder
+from .receiver import receiver
+from .transmitter import transmitter
+
+LEAD_S = 1.0  # of silent speech before a file, for receivers to settle
+DRAIN_S = 0.5  # from the last burst's making to its leaving the radio
+RESTARTED = 512  # superframes; a longer step of the number is another transmission
+STOP_S = 10.0
+CARD_BUFFER = 2048  # samples that may wait between decoder and sound card
+
+
+class monitor(PduDoor, gr.basic_block):
+    """Remembers what the bursts say of the radio link: port `pdus` takes what `burst_receiver` gives."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="SoundSpring monitor", in_sig=None, out_sig=None)
+        self.last: dict[str, float] = {}
+        self.heard_at: float | None = None  # monotonic
+        self.transmissions = 0
+        self._sequence: int | None = None
+        self.accept(np.complex64, self._note)
+
+    def _note(self, meta, symbols: np.ndarray) -> None:
+        sequence = integer(meta, "sequence", 1 << 40)
+        if self._sequence is None or sequence - self._sequence > RESTARTED:
+            self.transmissions += 1
+        self._sequence, self.heard_at = sequence, time.monotonic()
+        self.last = {name: float(entry(meta, name)) for name in ("snr_db", "cfo_hz", "clock_ppm", "evm")}
+
+
+class _Flow(gr.top_block):
+    """A flowgraph that is watched: started, asked for its status, ended."""
+
+    def __init__(self, name: str, profile: str | LinkProfile):
+        gr.top_block.__init__(self, name)
+        self.profile = with_radio(load(profile))
+        self.link = Link(self.profile)
+        self.ended = threading.Event()
+        self._closing = []
+        self._held: list = []
+
+    def row(self, *points) -> None:
+        """Connect blocks in a row and hold them: GNU Radio holds none of Python's."""
+        self._held += points
+        self.connect(*points)
+
+    def begin(self) -> None:
+        self.started_at = time.monotonic()
+        self.start()
+        self._waiter = threading.Thread(target=self._wait, daemon=True)
+        self._waiter.start()
+
+    def _wait(self) -> None:
+        self.wait()
+        self.ended.set()
+
+    def end(self) -> bool:
+        """Stop, complete the files; False where a block does not let go."""
+        self.stop()
+        clean = self.ended.wait(STOP_S)
+        for close in self._closing:
+            close()
+        return clean
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started_at
+
+
+class Sender(_Flow):
+    """Speech to a radio.
+
+    Args:
+        profile: of the link, with a radio part.
+        radio: address, as of `radio_sink`.
+        speech: float32 [n] at 16 kHz, or None for the microphone.
+        device: of the sound card; empty for the usual one.
+
+    Raises:
+        ValueError, OSError: as `radio_sink`, or the sound card cannot be used.
+    """
+
+    def __init__(self, profile, radio: str, speech: np.ndarray | None = None, device: str = ""):
+        _Flow.__init__(self, "SoundSpring sender", profile)
+        self.radio = radio_sink(radio, self.link.sample_rate)
+        self._closing.append(self.radio.close)
+        paced = self.radio.end.paced
+        self.transmitter = transmitter(self.profile, idle=paced)
+        self.needed: int | None = None
+        if speech is None:
+            if not paced:
+                raise ValueError(f"radio: {radio} keeps no time, so give it a file to send, not the microphone")
+            self.row(_card(sound_card.source, device), self.transmitter, self.radio)
+        elif paced:
+            lead = np.zeros(int(LEAD_S * SAMPLE_RATE), np.float32)
+            self.row(*self._file(np.concatenate([lead, speech])), self.transmitter, self.radio)
+        else:
+            source, join, _ = self._file(speech)
+            length = self.needed * self.link.period
+            self.row(source, join, self.transmitter, blocks.head(gr.sizeof_gr_complex, length), self.radio)
+        self._done_at: float | None = None
+
+    def _file(self, speech: np.ndarray) -> tuple:
+        """Whole superframes of speech, then silence without end, in real time."""
+        padded = superframes(speech, self.profile)
+        self.needed = len(padded)
+        silence = blocks.null_source(gr.sizeof_float)
+        join = blocks.stream_mux(gr.sizeof_float, [padded.size, 1 << 30])
+        self.connect(silence, (join, 1))
+        self._held.append(silence)
+        throttle = blocks.throttle(gr.sizeof_float, SAMPLE_RATE)
+        throttle.set_max_noutput_items(160)
+        return blocks.vector_source_f(padded.ravel().tolist()), join, throttle
+
+    @property
+    def done(self) -> bool:
+        """All of the file is on the air."""
+        if self.ended.is_set():
+            return True
+        if self.needed is None or not self.radio.end.paced or self.transmitter.modulator.bursts < self.needed:
+            return False
+        self._done_at = self._done_at or time.monotonic()
+        return time.monotonic() - self._done_at > DRAIN_S
+
+    def status(self) -> dict:
+        """Figures of the moment, plain numbers."""
+        sent = self.transmitter.modulator.bursts
+        made = self.transmitter.entropy.counts.packets_sent // len(self.profile.groups)
+        return {"time_s": round(self.seconds, 2), "bursts": sent, "buffer_ms": round((made - sent) * self._frame_ms)}
+
+    @property
+    def _frame_ms(self) -> float:
+        return 1000 / self.profile.superframes_per_second
+
+
+class Listener(_Flow):
+    """Speech from a radio.
+
+    Args:
+        profile: of the link, with a radio part.
+        radio: address, as of `radio_source`.
+        out: WAV file to write, or None for the loudspeaker.
+        record: SigMF recording to make beside, or None.
+        device: of the sound card; empty for the usual one.
+        loss, seed: packets to drop, as of `receiver`.
+
+    Raises:
+        ValueError, OSError: as `radio_source`; a file or the sound card cannot be used.
+    """
+
+    def __init__(self, profile, radio: str, out: str | Path | None = None, record: str | Path | None = None,
+                 device: str = "", loss: str = "none", seed: int = 0):
+        _Flow.__init__(self, "SoundSpring listener", profile)
+        rate = self.link.sample_rate
+        self.radio = radio_source(radio, rate, self.profile.phy.oversampling)
+        self._closing.append(self.radio.close)
+        self.receiver = receiver(self.profile, idle=out is None, loss=loss, seed=seed)
+        self.monitor, self.power = monitor(), analog.probe_avg_mag_sqrd_c(0, 10 / rate)
+        self.row(self.radio, self.receiver)
+        self.row(self.radio, self.power)
+        self.msg_connect((self.receiver, "symbols"), (self.monitor, "pdus"))
+        self._fates, self._counted = Counter(), 0
+        self._sound(out, device)
+        if record is not None:
+            chain, close = recorder(record, rate, self.radio.address.options.get("frequency"))
+            self.row(self.radio, *chain)
+            self._closing.append(close)
+
+    def _sound(self, out: str | Path | None, device: str) -> None:
+        if out is None:
+            self.receiver.codec.set_max_output_buffer(CARD_BUFFER)
+            self.row(self.receiver, _card(sound_card.sink, device))
+            return
+        Path(out).write_bytes(b"")  # says why, where wavfile_sink would not
+        file = blocks.wavfile_sink(str(out), 1, SAMPLE_RATE, blocks.FORMAT_WAV, blocks.FORMAT_PCM_16)
+        self._closing.append(file.close)
+        self.row(self.receiver, file)
+
+    @property
+    def done(self) -> bool:
+        """The recording is over."""
+        return self.ended.is_set()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last burst, or since the start."""
+        return time.monotonic() - (self.monitor.heard_at or self.started_at)
+
+    def status(self) -> dict:
+        """Figures of the moment, plain numbers; None for what is not known yet."""
+        heard, fates = self.monitor.last, self._tally()
+        power = self.power.level()
+        return {
+            "time_s": round(self.seconds, 2),
+            "bursts": self.receiver.bursts.bursts,
+            "snr_db": _rounded(heard.get("snr_db"), 1),
+            "cfo_hz": _rounded(heard.get("cfo_hz"), 1),
+            "clock_ppm": _rounded(heard.get("clock_ppm"), 1),
+            "level_db": _rounded(10 * np.log10(power), 1) if power > 0 else None,
+            "packets": fates.total(),
+            "packets_lost": fates["lost"],
+            "packets_undecodable": fates["undecodable"],
+            "packets_desync": fates["desync"],
+            "frames_concealed": self.receiver.concealer.frames_concealed,
+            "transmissions": self.monitor.transmissions,
+            "buffer_ms": round(self.receiver.codec.waiting * 1000 / SAMPLE_RATE),
+            "samples": self.radio.samples,
+        }
+
+
+    def _tally(self) -> Counter:
+        """What became of the packets. Losses behind the last burst are left out: perhaps nothing was sent."""
+        rows = self.receiver.entropy.counts.status
+        heard = len(rows)
+        while heard > self._counted and set(rows[heard - 1]) == {"lost"}:
+            heard -= 1
+        for row in rows[self._counted : heard]:
+            self._fates.update(row)
+        self._counted = heard
+        return self._fates
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+def _card(make, device: str):
+    try:
+        return make(SAMPLE_RATE, device, True)
+    except RuntimeError as error:
+        raise OSError(f"the sound card {device or '(default)'} cannot be used ({error}): name another device, or give "
+                      "a file instead") from error
