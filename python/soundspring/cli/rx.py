@@ -82,7 +82,7 @@ class Watch:
             return "no samples come from the radio; is it connected, is the sender running?"
         if status["level_db"] is None or status["level_db"] < FAINT_DB:
             return f"hardly any level ({status['level_db']} dB of full scale); frequency, gain, antenna, cable?"
-        return f"the level is {status['level_db']} dB of full scale; the same frequency, profile, weights on both sides?"
+        return f"the level is {status['level_db']} dB of full scale; the same profile and weights there?"
 
     def _flow(self, status: dict) -> None:
         """Compare the radio's samples a second with what they should be, while they come at all."""

@@ -92,7 +92,7 @@ KINDS = {
     "zmq": Kind(
         "zmq:tcp://127.0.0.1:5555",
         {"rate": number, "level": number, "pattern": one_of("pub", "push")} | _CHANNEL,
-        {"rate": number, "level": number, "pattern": one_of("pub", "push"), "pace": truth, "drop": truth},
+        {"rate": number, "level": number, "pattern": one_of("pub", "push"), "pace": truth},
     ),
     "file": Kind(
         "file:capture.sigmf-meta",

@@ -7,7 +7,7 @@ from .radio_address import Address
 from .radio_end import End, pace
 
 TIMEOUT_MS = 50
-QUEUE = 50  # messages; a longer queue only adds delay
+QUEUE = 200  # messages at each end, some 5 ms each: what a receiver may be late before it misses samples
 
 
 def source(address: Address, rate: float) -> End:
@@ -21,15 +21,17 @@ def source(address: Address, rate: float) -> End:
 def sink(address: Address, rate: float) -> End:
     """Send to whoever listens at the target, which is a place of this machine.
 
-    Pattern pub: any number may listen, none is waited for, but one that listens slowly slows the sender (or misses
-    samples, with drop). Pattern push: exactly one, without whom nothing moves.
+    Pattern pub: any number may listen and none is waited for; who is too slow misses samples, as on the air. Pattern
+    push: one listens, without whom nothing moves, and none is lost.
     """
     o = address.options
     rate, paced = o.get("rate", rate), o.get("pace", True)
+    if not paced and o.get("pattern") != "push":
+        raise ValueError("radio: zmq: pace=no needs pattern=push, or most samples would be missed")
     if o.get("pattern") == "push":
         block = _make(zeromq.push_sink, address, TIMEOUT_MS, False, QUEUE)
     else:
-        block = _make(zeromq.pub_sink, address, TIMEOUT_MS, False, QUEUE, "", o.get("drop", False))
+        block = _make(zeromq.pub_sink, address, TIMEOUT_MS, False, QUEUE, "", True)
     return End([pace(rate), block] if paced else [block], rate, paced)
 
 
