@@ -5,17 +5,20 @@ It knows the devices, channels and attributes that gr-iio and pyadi-iio ask for,
 hands the samples that are sent, shortened to 12 bits as the converter does, back to who receives. There is no clock and
 no radio in it: what passes here says nothing about a real board's timing, levels or filters.
 
-It must be a process of its own, since gr-iio holds Python's lock while it waits for answers: `with running() as fake`.
+It must be a process of its own, since gr-iio holds Python's lock while it waits for answers, and it must live as long
+as that process: gr-iio 3.10.5 looks at the board once a second for ever, and ends the process when it is gone. So there
+is one, `board()`, which ends when the process that started it does.
 """
 
 import json
+import os
 import socket
 import socketserver
 import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as tree
-from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 
@@ -99,7 +102,6 @@ class Board:
         self.xml = description()
         self.written: dict[tuple[str, str], str] = {}
         self.sent = self.silent = 0  # samples sent; samples of silence received where nobody sent
-        self.overflowed = False
         self._files = dict(self._attributes())
         self._air: list[bytes] = []
         self._size = 0  # bytes in the air
@@ -119,9 +121,8 @@ class Board:
 
     def read(self, words: list[str]) -> str | None:
         """The attribute that the words of a command name; None where there is none."""
-        if words[1] == "DEBUG":  # the status register, which looking at clears
-            flag, self.overflowed = self.overflowed, False
-            return "0x4" if flag else "0x0"
+        if words[1] == "DEBUG":  # the register of overflows: there are none
+            return "0x0"
         file, start = self._files.get(tuple(words), (None, None))
         return self.written.get((words[0], file), start)
 
@@ -211,8 +212,8 @@ class Connection(socketserver.StreamRequestHandler):
     def on_state(self, words) -> bytes:
         return json.dumps(self.board.state()).encode() + b"\n"
 
-    def on_overflow(self, words) -> bytes:
-        self.board.overflowed = True
+    def on_reset(self, words) -> bytes:
+        self.board.__init__()
         return b"0\n"
 
 
@@ -221,12 +222,14 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 def serve() -> None:
-    """Print the port, then answer until killed."""
+    """Print the port, then answer until standard input ends."""
     with Server(("127.0.0.1", 0), Connection) as server:
         server.board = Board()
         sys.stdout.write(f"{server.server_address[1]}\n")
         sys.stdout.flush()
-        server.serve_forever()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.stdin.read()
+        os._exit(0)
 
 
 class Fake:
@@ -246,14 +249,15 @@ class Fake:
         return self.ask("STATE")["written"]
 
 
-@contextmanager
-def running():
-    """Start a fake Pluto in a process of its own; yields a `Fake`."""
-    with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield Fake(int(process.stdout.readline()))
-        finally:
-            process.kill()
+@cache
+def board() -> Fake:
+    """The fake of this process, started when it is first asked for."""
+    reading, _ = os.pipe()  # whose other end the system closes when this process is gone, not before
+    process = subprocess.Popen([sys.executable, __file__], stdin=reading, stdout=subprocess.PIPE, text=True)
+    os.close(reading)
+    fake = Fake(int(process.stdout.readline()))
+    fake.process = process
+    return fake
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from gnuradio import blocks  # noqa: E402
 from soundspring.hier.radio import radio_sink, radio_source  # noqa: E402
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def fake():
-    with fake_pluto.running() as board:
-        yield board
+    board = fake_pluto.board()
+    board.ask("RESET")
+    return board
 
 
 def test_what_is_asked_for_is_set_on_the_board(fake):

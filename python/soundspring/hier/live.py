@@ -33,6 +33,7 @@ class monitor(PduDoor, gr.basic_block):
         self.last: dict[str, float] = {}
         self.heard_at: float | None = None  # monotonic
         self.transmissions = 0
+        self.first: int | None = None  # sample where the first burst began
         self._sequence: int | None = None
         self.accept(np.complex64, self._note)
 
@@ -40,6 +41,8 @@ class monitor(PduDoor, gr.basic_block):
         sequence = integer(meta, "sequence", 1 << 40)
         if self._sequence is None or sequence - self._sequence > RESTARTED:
             self.transmissions += 1
+        if self.first is None:
+            self.first = int(entry(meta, "start"))
         self._sequence, self.heard_at = sequence, time.monotonic()
         self.last = {name: float(entry(meta, name)) for name in ("snr_db", "cfo_hz", "clock_ppm", "evm")}
 
@@ -206,7 +209,7 @@ class Listener(_Flow):
     def status(self) -> dict:
         """Figures of the moment, plain numbers; None for what is not known yet."""
         heard, fates = self.monitor.last, self._tally()
-        power = self.power.level()
+        power, first = self.power.level(), self.monitor.first
         return {
             "time_s": round(self.seconds, 2),
             "bursts": self.receiver.bursts.bursts,
@@ -220,6 +223,7 @@ class Listener(_Flow):
             "packets_desync": fates["desync"],
             "frames_concealed": self.receiver.concealer.frames_concealed,
             "transmissions": self.monitor.transmissions,
+            "join_s": _rounded(None if first is None else first / self.link.sample_rate, 3),
             "buffer_ms": round(self.receiver.codec.waiting * 1000 / SAMPLE_RATE),
             "samples": self.radio.samples,
         }

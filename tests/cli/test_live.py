@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`soundspring tx` and `soundspring rx`: from process to process, from recording to decoder, and how they end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("gnuradio.gr")
+from soundspring import link, profile  # noqa: E402
+from soundspring.cli import main as shell  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 240  # a process that starts on a busy machine
+
+
+def events(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def named(path: Path, *names: str) -> list[dict]:
+    return [event for event in events(path) if event["event"] in names]
+
+
+def wait_for(condition, seconds: float = LIMIT_S) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert condition()
+
+
+@pytest.fixture
+def speech(tmp_path, speech_like):
+    path = tmp_path / "in.wav"
+    soundfile.write(path, speech_like, 16000, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture
+def address():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"zmq:tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def start(tiny_models_dir, tmp_path):
+    """Start the command in a process of its own; what still runs at the end is killed."""
+    running = []
+
+    def begin(*words) -> subprocess.Popen:
+        environment = os.environ | {"SOUNDSPRING_MODELS": str(tiny_models_dir), "PYTHONPATH": str(ROOT / "python")}
+        log = open(tmp_path / f"log{len(running)}", "w")
+        running.append(subprocess.Popen([sys.executable, "-m", "soundspring.cli", *map(str, words)], cwd=tmp_path,
+                                        env=environment, stdout=log, stderr=subprocess.STDOUT))
+        log.close()
+        running[-1].log = Path(log.name)
+        return running[-1]
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def expected(models, audio: np.ndarray) -> np.ndarray:
+    """What the functions make of the speech when nothing is lost."""
+    whole = link.Link(profile.load("reference"), models)
+    return link.decode(whole, list(link.encode(whole, audio)), len(audio))
+
+
+def test_a_recording_made_by_one_is_decoded_by_the_other(tiny_models, speech, speech_like, tmp_path, capsys):
+    radio, out, log = f"file:{tmp_path}/air.sigmf-meta", tmp_path / "out.wav", tmp_path / "rx.json"
+    assert shell.main(["tx", str(speech), "--radio", radio, "--json", str(tmp_path / "tx.json")]) == 0
+    assert shell.main(["rx", "--radio", radio, "--out", str(out), "--json", str(log)]) == 0
+    sent, got = events(tmp_path / "tx.json")[-1], events(log)[-1]
+    assert sent["event"] == got["event"] == "end" and sent["bursts"] == got["bursts"] == 14
+    assert (got["packets"], got["packets_lost"], got["frames_concealed"], got["transmissions"]) == (28, 0, 0, 1)
+    assert abs(got["cfo_hz"]) < 5 and got["snr_db"] > 40 and got["join_s"] < 0.1
+    assert [event["event"] for event in named(log, "start", "signal", "end")] == ["start", "signal", "end"]
+    sound, wanted = soundfile.read(out)[0], expected(tiny_models, speech_like)
+    assert len(sound) >= 21000 and np.abs(sound[:21000] - wanted[:21000]).max() < 2 / 32768
+    assert "14 bursts sent" in capsys.readouterr().err
+
+
+def test_a_recording_with_noise_and_losses_is_concealed(tiny_models, speech, tmp_path):
+    radio, log = f"file:{tmp_path}/air.sigmf-meta", tmp_path / "rx.json"
+    assert shell.main(["tx", str(speech), "--radio", radio]) == 0
+    radio += ",level=12,snr=12,cfo=20k,clock_ppm=-30,seed=1"
+    words = ["rx", "--radio", radio, "--out", str(tmp_path / "out.wav"), "--json", str(log)]
+    assert shell.main([*words, "--loss", "bernoulli:0.3", "--seed", "4"]) == 0
+    end = events(log)[-1]
+    assert end["bursts"] == 14 and end["packets_lost"] > 2 and end["frames_concealed"] > 0
+    assert end["snr_db"] == pytest.approx(12, abs=1.5) and end["cfo_hz"] == pytest.approx(20e3, abs=100)
+
+
+def test_packets_cross_from_process_to_process(start, address, speech, speech_like, tiny_models, tmp_path):
+    """Receiver first, then the sender; nothing is lost; the receiver records, and stops by itself."""
+    out, log, record = tmp_path / "out.wav", tmp_path / "rx.json", tmp_path / "copy.sigmf-meta"
+    receiver = start("rx", "--radio", f"{address},pattern=push", "--out", out, "--json", log, "--record", record)
+    sender = start("tx", speech, "--radio", f"{address},pattern=push,pace=no")
+    assert sender.wait(LIMIT_S) == 0, sender.log.read_text()
+    wait_for(lambda: log.exists() and any(event["bursts"] == 14 for event in named(log, "status")))
+    receiver.send_signal(signal.SIGINT)
+    assert receiver.wait(60) == 0, receiver.log.read_text()
+    end = events(log)[-1]
+    assert (end["event"], end["bursts"], end["packets_lost"]) == ("end", 14, 0)
+    assert "Traceback" not in receiver.log.read_text()
+    sound, wanted = soundfile.read(out)[0], expected(tiny_models, speech_like)
+    assert np.abs(sound[:21000] - wanted[:21000]).max() < 2 / 32768
+    assert shell.main(["rx", "--radio", f"file:{record}", "--out", str(out), "--json", str(log)]) == 0
+    assert events(log)[-1]["bursts"] == 14
+
+
+def test_a_late_receiver_joins_within_a_second(start, address, tmp_path):
+    """Both live, at the pace of a radio; the sender neither waits for the receiver nor ends with it."""
+    sent, log = tmp_path / "tx.json", tmp_path / "rx.json"
+    long = tmp_path / "long.wav"
+    soundfile.write(long, 0.1 * np.random.default_rng(1).standard_normal(16000 * LIMIT_S), 16000)
+    sender = start("tx", long, "--radio", address, "--json", sent)
+    wait_for(lambda: sent.exists() and any(event["bursts"] > 5 for event in named(sent, "status")))
+    receiver = start("rx", "--radio", address, "--out", tmp_path / "out.wav", "--json", log)
+    wait_for(lambda: log.exists() and any(event["bursts"] > 15 for event in named(log, "status")))
+    for process in (receiver, sender):
+        process.send_signal(signal.SIGINT)
+    assert receiver.wait(60) == 0, receiver.log.read_text()
+    assert sender.wait(60) == 1, "it was stopped before all was sent"
+    end = events(log)[-1]
+    assert end["join_s"] < 1.0 and end["packets"] - end["packets_lost"] > 10
+    assert "Traceback" not in sender.log.read_text() + receiver.log.read_text()
+
+
+def test_a_receiver_that_hears_nothing_says_so_and_stops(tiny_models, address, tmp_path, capsys):
+    log = tmp_path / "rx.json"
+    words = ["rx", "--radio", address, "--out", str(tmp_path / "out.wav"), "--json", str(log), "--timeout", "6"]
+    assert shell.main(words) == 1
+    assert [event["event"] for event in events(log) if event["event"] != "status"] == ["start", "nothing", "end"]
+    assert "is the sender running?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["tx", "IN", "--radio", "pluto:ip:127.0.0.1"], "licence"),
+        (["tx", "IN", "--radio", "usrp:,frequency=1G"], "gain="),
+        (["tx", "IN", "--radio", "wifi"], "addresses look like"),
+        (["tx", "--radio", "file:x.sigmf-meta"], "not the microphone"),
+        (["rx", "--radio", "file:absent.sigmf-meta"], "no file"),
+        (["rx", "--radio", "loopback", "--record", "/nowhere/x.sigmf-meta"], "no folder"),
+        (["rx", "--radio", "loopback", "--out", "x.wav", "--profile", "packet20"], "radio part"),
+    ],
+)
+def test_mistakes_are_explained_before_anything_starts(tiny_models, speech, words, says, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert shell.main([str(speech) if word == "IN" else word for word in words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_sound_card_is_used_where_no_file_is_named(tiny_models, address, monkeypatch, capsys):
+    from soundspring.hier import live
+
+    asked = []
+
+    def absent(rate, device, block):
+        asked.append((rate, device))
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(live.sound_card, "source", absent)
+    monkeypatch.setattr(live.sound_card, "sink", absent)
+    for command in ("tx", "rx"):
+        assert shell.main([command, "--radio", address, "--device", "hw:1"]) == 2
+        assert "name another device" in capsys.readouterr().err
+    assert asked == [(16000, "hw:1")] * 2

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The live link: restarts, pauses, and the whole way through a FAKE Pluto."""
+
+import time
+
+import numpy as np
+import pytest
+
+gr = pytest.importorskip("gnuradio.gr")
+from gnuradio import blocks  # noqa: E402
+from soundspring import link, profile  # noqa: E402
+
+LIMIT_S = 120
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert condition()
+
+
+def bursts(models, audio: np.ndarray) -> np.ndarray:
+    """The samples of some speech, and all the receiver needs behind them."""
+    whole = link.Link(profile.load("reference"), models)
+    return link.modulate(whole, list(link.encode(whole, audio)))
+
+
+class Heard:
+    """A receiver over given samples, with a monitor."""
+
+    def __init__(self, samples: np.ndarray):
+        from soundspring.hier.live import monitor
+        from soundspring.hier.receiver import receiver
+
+        self.top, self.receiver, self.monitor = gr.top_block(), receiver(), monitor()
+        self.clocks, self.sound = blocks.message_debug(), blocks.vector_sink_f()
+        self.top.connect(blocks.vector_source_c(samples.tolist()), self.receiver, self.sound)
+        self.top.msg_connect((self.receiver, "symbols"), (self.monitor, "pdus"))
+        self.top.run()
+        self.status = self.receiver.entropy.counts.status
+
+
+def test_a_sender_that_restarts_is_followed_at_once(tiny_models, speech_like):
+    one = bursts(tiny_models, speech_like)  # 14 superframes
+    heard = Heard(np.concatenate([one, np.zeros(37_000, np.complex64), one, np.zeros(100_000, np.complex64)]))
+    assert heard.monitor.transmissions == 2 and heard.receiver.bursts.bursts == 28
+    assert heard.status.count(("ok", "ok")) == 28
+
+
+def test_a_silent_sender_is_not_waited_for(tiny_models, speech_like):
+    """After a second without bursts nothing is concealed any more, and the voice that comes back is taken at once."""
+    one = bursts(tiny_models, speech_like[:6000])  # 4 superframes
+    pause = np.zeros(10 * len(one), np.complex64)
+    heard = Heard(np.concatenate([one, pause, one]))
+    assert heard.status.count(("ok", "ok")) == 8 and heard.monitor.transmissions == 2
+    assert heard.status.count(("lost", "lost")) <= 10 + 1
+    assert len(heard.sound.data()) < 1600 * 20
+
+
+def test_the_link_runs_through_a_fake_pluto(tiny_models, speech_like, tmp_path):
+    """Transmitter, gr-iio, the protocol and back: every packet arrives, with the levels and the 12 bits of a board."""
+    pytest.importorskip("gnuradio.iio")
+    import fake_pluto
+    import soundfile
+    from soundspring.hier.live import Listener
+    from soundspring.hier.radio import radio_sink
+    from soundspring.hier.transmitter import transmitter
+
+    padded = link.superframes(speech_like, profile.load("reference"))
+    fake = fake_pluto.board()
+    fake.ask("RESET")
+    board = f"pluto:{fake.uri},frequency=433.92M,buffer=32768"
+    listener = Listener("reference", board, tmp_path / "out.wav")
+    top, voice = gr.top_block(), blocks.vector_source_f(padded.ravel().tolist())
+    parts = [transmitter(), blocks.stream_mux(gr.sizeof_gr_complex, [len(padded) * 200_000, 1 << 30]),
+             radio_sink(f"{board},attenuation=30", 2e6), blocks.null_source(gr.sizeof_gr_complex)]
+    top.connect(voice, *parts[:3])
+    top.connect(parts[3], (parts[1], 1))
+    listener.begin()
+    top.start()
+    wait_for(lambda: listener.receiver.entropy.counts.status.count(("ok", "ok")) >= len(padded))
+    top.stop()
+    top.wait()
+    assert listener.end()
+    status = listener.status()
+    assert (status["bursts"], status["packets_lost"], status["transmissions"]) == (len(padded), 0, 1)
+    assert status["snr_db"] > 30  # limited by the 12 bits
+    whole = link.Link(profile.load("reference"), tiny_models)
+    wanted = link.decode(whole, list(link.encode(whole, speech_like)), len(speech_like))
+    sound = soundfile.read(tmp_path / "out.wav")[0]
+    assert np.abs(sound[:20000] - wanted[:20000]).max() < 2 / 32768
