@@ -113,24 +113,28 @@ class Sender(_Flow):
             self.row(_card(sound_card.source, device), self.transmitter, self.radio)
         elif paced:
             lead = np.zeros(int(LEAD_S * SAMPLE_RATE), np.float32)
-            self.row(*self._file(np.concatenate([lead, speech])), self.transmitter, self.radio)
+            self.row(*self._for_ever(self._file(np.concatenate([lead, speech]))), self.transmitter, self.radio)
         else:
-            source, join, _ = self._file(speech)
-            length = self.needed * self.link.period
-            self.row(source, join, self.transmitter, blocks.head(gr.sizeof_gr_complex, length), self.radio)
+            source = blocks.vector_source_f(self._file(speech).tolist())
+            end = blocks.head(gr.sizeof_gr_complex, self.needed * self.link.period)
+            self.row(source, self.transmitter, end, self.radio)
         self._done_at: float | None = None
 
-    def _file(self, speech: np.ndarray) -> tuple:
-        """Whole superframes of speech, then silence without end, in real time."""
+    def _file(self, speech: np.ndarray) -> np.ndarray:
+        """Whole superframes of speech, in one row."""
         padded = superframes(speech, self.profile)
         self.needed = len(padded)
+        return padded.ravel()
+
+    def _for_ever(self, speech: np.ndarray) -> tuple:
+        """Speech, then silence without end, in real time."""
         silence = blocks.null_source(gr.sizeof_float)
-        join = blocks.stream_mux(gr.sizeof_float, [padded.size, 1 << 30])
+        join = blocks.stream_mux(gr.sizeof_float, [speech.size, 1 << 30])
         self.connect(silence, (join, 1))
         self._held.append(silence)
         throttle = blocks.throttle(gr.sizeof_float, SAMPLE_RATE)
         throttle.set_max_noutput_items(160)
-        return blocks.vector_source_f(padded.ravel().tolist()), join, throttle
+        return blocks.vector_source_f(speech.tolist()), join, throttle
 
     @property
     def done(self) -> bool:
