@@ -31,7 +31,9 @@ _HOME: dict[str, str] = {
         "rate_controller",
         "soft_demapper",
     )
-} | {name: f".hier.{name}" for name in ("receiver", "transmitter")}
+} | {name: f".hier.{name}" for name in ("receiver", "transmitter")} | {
+    name: ".hier.radio" for name in ("radio_sink", "radio_source")
+}
 
 __all__ = ["__version__", *_HOME]
 

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 TO_THE_END = ["packet_loss", "stock_blocks", "voice_over_fading"]
 LIVE = ["adaptive_rate", "voice_over_awgn"]
+RADIO = ["pluto_rx", "pluto_tx", "usrp_rx", "usrp_tx"]
+REPLAY = "sigmf_replay"
 LIMIT_S = 240  # the first start compiles the kernels
 
 
@@ -82,7 +84,7 @@ def start(program, folder, models, *options):
 
 
 def test_all_examples_are_named_here():
-    assert [example.stem for example in EXAMPLES] == sorted(TO_THE_END + LIVE)
+    assert [example.stem for example in EXAMPLES] == sorted([*TO_THE_END, *LIVE, *RADIO, REPLAY])
 
 
 def test_all_examples_compile(programs):
@@ -152,3 +154,44 @@ def test_live_example_runs_until_it_is_stopped(programs, name, tmp_path, tiny_mo
     assert "Traceback" not in errors, errors
     received = soundfile.read(out)[0]
     assert len(received) > 14000 and np.abs(received).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", RADIO)
+def test_radio_example_asks_for_a_frequency(programs, name, tmp_path, tiny_models_dir):
+    _, errors = start(programs[name], tmp_path, tiny_models_dir).communicate(timeout=LIMIT_S)
+    assert "frequency= is no number" in errors
+
+
+def test_pluto_example_sends_to_a_fake_board(programs, tmp_path, tiny_models_dir, speech, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests/hier"))
+    import fake_pluto
+
+    board = fake_pluto.board()
+    board.ask("RESET")
+    options = ["--uri", board.uri, "--frequency", "433.92M", "--attenuation", "40", "--sound-in", speech]
+    process = start(programs["pluto_tx"], tmp_path, tiny_models_dir, *options)
+    end = time.monotonic() + LIMIT_S
+    while process.poll() is None and time.monotonic() < end and board.ask("STATE")["sent"] < 400_000:
+        time.sleep(0.3)
+    assert board.ask("STATE")["sent"] >= 400_000
+    assert float(board.written["phy/out_voltage0_hardwaregain"]) == -40
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors, errors
+
+
+def test_replay_example_is_the_function(programs, tmp_path, tiny_models_dir, speech, tiny_models):
+    from soundspring.hier.live import Sender
+
+    audio = soundfile.read(speech, dtype="float32")[0]
+    sender = Sender("reference", f"file:{tmp_path}/capture.sigmf-meta", audio)
+    sender.begin()
+    assert sender.ended.wait(LIMIT_S) and sender.end()
+    options = ["--capture", tmp_path / "capture.sigmf-meta", "--sound-out", tmp_path / "out.wav"]
+    process = start(programs[REPLAY], tmp_path, tiny_models_dir, *options)
+    _, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, errors
+    whole = link.Link(profile.load("reference"), tiny_models)
+    wanted = link.decode(whole, list(link.encode(whole, audio)), len(audio))
+    received = soundfile.read(tmp_path / "out.wav")[0]
+    assert np.abs(received[:20000] - wanted[:20000]).max() < 2 / 32768

@@ -233,6 +233,12 @@ check_adi = _optional(
     "direct access to the Pluto's attributes",
     "pip install pyadi-iio==0.0.21 'pylibiio<1' 'numpy<2'",
 )
+check_zeromq = _optional(
+    "zeromq", "from gnuradio import zeromq; print('gr-zeromq')", "links between processes", "apt install gnuradio"
+)
+check_sound = _optional(
+    "sound", "from gnuradio import audio; print('gr-audio')", "microphone and loudspeaker", "apt install gnuradio"
+)
 check_usrp = _optional("usrp", "from gnuradio import uhd; print('gr-uhd')", "USRP", "apt install gnuradio with gr-uhd")
 check_uhd = _optional(
     "uhd-python", "import uhd.usrp; print('found')", "direct access to USRPs", "apt install python3-uhd"
@@ -255,6 +261,8 @@ CHECKS: tuple[Callable[[], Result], ...] = (
     check_adi,
     check_usrp,
     check_uhd,
+    check_zeromq,
+    check_sound,
 )
 
 
