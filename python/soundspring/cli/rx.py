@@ -69,7 +69,7 @@ class Watch:
         """Signal found or lost, sender restarted."""
         present = bool(status["bursts"]) and self._listener.silent_s < LOST_S
         if status["transmissions"] > max(self._transmissions, 1):
-            self._events.tell("restart", "the sender began anew", time_s=status["time_s"])
+            self._events.tell("restart", "the sender began anew, or samples were missed", time_s=status["time_s"])
         elif present and not self._signal:
             self._events.tell("signal", "signal found", time_s=status["time_s"], snr_db=status["snr_db"])
         elif self._signal and not present:

@@ -7,7 +7,7 @@ from .radio_address import Address
 from .radio_end import End, pace
 
 TIMEOUT_MS = 50
-QUEUE = 200  # messages at each end, some 5 ms each: what a receiver may be late before it misses samples
+QUEUE = 1000  # messages at each end, 2 to 5 ms each: what a receiver may be late before it misses samples
 
 
 def source(address: Address, rate: float) -> End:
