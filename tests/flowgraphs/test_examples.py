@@ -156,7 +156,7 @@ def test_live_example_runs_until_it_is_stopped(programs, name, tmp_path, tiny_mo
     assert len(received) > 14000 and np.abs(received).max() > 1e-4
 
 
-@pytest.mark.parametrize("name", RADIO)
+@pytest.mark.parametrize("name", ["pluto_tx", "usrp_tx"])  # the others ask for a sound card first
 def test_radio_example_asks_for_a_frequency(programs, name, tmp_path, tiny_models_dir):
     _, errors = start(programs[name], tmp_path, tiny_models_dir).communicate(timeout=LIMIT_S)
     assert "frequency= is no number" in errors
