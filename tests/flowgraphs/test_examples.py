@@ -20,8 +20,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 TO_THE_END = ["packet_loss", "stock_blocks", "voice_over_fading"]
 LIVE = ["adaptive_rate", "voice_over_awgn"]
-RADIO = ["pluto_rx", "pluto_tx", "usrp_rx", "usrp_tx"]
-REPLAY = "sigmf_replay"
 LIMIT_S = 240  # the first start compiles the kernels
 
 
@@ -81,6 +79,10 @@ def start(program, folder, models, *options):
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+RADIO = ["pluto_rx", "pluto_tx", "usrp_rx", "usrp_tx"]
+REPLAY = "sigmf_replay"
 
 
 def test_all_examples_are_named_here():
