@@ -102,6 +102,15 @@ def test_a_recording_with_noise_and_losses_is_concealed(tiny_models, speech, tmp
     assert end["snr_db"] == pytest.approx(12, abs=1.5) and end["cfo_hz"] == pytest.approx(20e3, abs=100)
 
 
+def test_a_loopback_sends_and_receives_in_one_process(tiny_models, speech, tmp_path):
+    log = tmp_path / "rx.json"
+    words = ["rx", "--radio", "loopback:own,snr=15,cfo=-3k", "--send", str(speech), "--out", str(tmp_path / "out.wav")]
+    assert shell.main([*words, "--json", str(log)]) == 0
+    end = events(log)[-1]
+    assert end["bursts"] >= 24 * 0.8  # a second of silence, then the speech; a busy machine may leave gaps
+    assert end["snr_db"] == pytest.approx(15, abs=2) and end["cfo_hz"] == pytest.approx(-3000, abs=50)
+
+
 def test_packets_cross_from_process_to_process(start, address, speech, speech_like, tiny_models, tmp_path):
     """Receiver first, then the sender; nothing is lost; the receiver records, and stops by itself."""
     out, log, record = tmp_path / "out.wav", tmp_path / "rx.json", tmp_path / "copy.sigmf-meta"
@@ -154,6 +163,7 @@ def test_a_receiver_that_hears_nothing_says_so_and_stops(tiny_models, address, t
         (["tx", "IN", "--radio", "wifi"], "addresses look like"),
         (["tx", "--radio", "file:x.sigmf-meta"], "not the microphone"),
         (["rx", "--radio", "file:absent.sigmf-meta"], "no file"),
+        (["rx", "--radio", "zmq:tcp://127.0.0.1:9", "--send", "IN", "--out", "x.wav"], "--send-radio"),
         (["rx", "--radio", "loopback", "--record", "/nowhere/x.sigmf-meta"], "no folder"),
         (["rx", "--radio", "loopback", "--out", "x.wav", "--profile", "packet20"], "radio part"),
     ],

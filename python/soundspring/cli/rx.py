@@ -2,8 +2,9 @@
 """`soundspring rx`: a voice from the air."""
 
 import argparse
+from contextlib import nullcontext
 
-from ._common import chosen_profile, one_thread, writable
+from ._common import chosen_profile, one_thread, read_speech, writable
 from ._live import Events, add_live, watch
 
 LOST_S = 1.5  # without a burst
@@ -18,6 +19,9 @@ def register(subparsers) -> None:
     add_live(parser)
     parser.add_argument("--timeout", type=float, metavar="S", help="stop when no burst comes for S seconds")
     parser.add_argument("--record", metavar="SIGMF", help="also write the samples, to X.sigmf-meta and X.sigmf-data")
+    parser.add_argument("--send", metavar="FILE", help="also send FILE from here, to hear it come back: by the "
+                        "loopback of --radio, or by --send-radio where a board's output is wired to its input")
+    parser.add_argument("--send-radio", metavar="R", help="the radio of --send")
     parser.add_argument("--loss", default="none", metavar="L", help="drop packets: bernoulli:0.1, gilbert:0.1,3, wlan")
     parser.add_argument("--seed", type=int, default=0, help="of the loss (default: 0)")
 
@@ -31,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     compile_kernels()
     listener = Listener(profile, args.radio, args.out, args.record, args.device, args.loss, args.seed)
+    sender = own_sender(args, profile)
     events = Events(args.json)
     events.tell("start", f"listening to {args.radio}, profile {profile.name}; Ctrl-C ends", radio=args.radio,
                 profile=profile.name, rate=listener.link.sample_rate)
@@ -38,14 +43,29 @@ def run(args: argparse.Namespace) -> int:
 
     def turn(status: dict) -> bool:
         watched.look(status)
-        return bool(args.timeout) and listener.silent_s > args.timeout
+        over = sender is not None and sender.done and listener.silent_s > LOST_S
+        return over or bool(args.timeout) and listener.silent_s > args.timeout
 
-    watch(listener, events, args.duration, turn)
+    with sender.running() if sender else nullcontext():
+        watch(listener, events, args.duration, turn)
     status = listener.status()
     watched.changes(status)
     events.tell("end", "end: " + line(status), **status)
     events.close()
     return 0 if status["bursts"] else 1
+
+
+def own_sender(args: argparse.Namespace, profile):
+    """The sender of --send, if it is asked for."""
+    from ..hier.live import Sender
+    from ..hier.radio_address import parse
+
+    if not args.send:
+        return None
+    radio, heard = args.send_radio, parse(args.radio, "source")
+    if not radio and heard.kind != "loopback":
+        raise ValueError(f"--send: say with --send-radio by which radio; {heard.kind} needs other options to send")
+    return Sender(profile, radio or f"loopback:{heard.target}", read_speech(args.send))
 
 
 class Watch:

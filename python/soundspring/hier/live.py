@@ -4,6 +4,7 @@
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,15 @@ class _Flow(gr.top_block):
         for close in self._closing:
             close()
         return clean
+
+    @contextmanager
+    def running(self):
+        """Run beside something else."""
+        self.begin()
+        try:
+            yield self
+        finally:
+            self.end()
 
     @property
     def seconds(self) -> float:
@@ -212,7 +222,7 @@ class Listener(_Flow):
 
     def status(self) -> dict:
         """Figures of the moment, plain numbers; None for what is not known yet."""
-        heard, fates = self.monitor.last, self._tally()
+        heard, (fates, behind) = self.monitor.last, self._tally()
         power, first = self.power.level(), self.monitor.first
         return {
             "time_s": round(self.seconds, 2),
@@ -225,7 +235,7 @@ class Listener(_Flow):
             "packets_lost": fates["lost"],
             "packets_undecodable": fates["undecodable"],
             "packets_desync": fates["desync"],
-            "frames_concealed": self.receiver.concealer.frames_concealed,
+            "frames_concealed": max(self.receiver.concealer.frames_concealed - behind * self.profile.superframe, 0),
             "transmissions": self.monitor.transmissions,
             "join_s": _rounded(None if first is None else first / self.link.sample_rate, 3),
             "buffer_ms": round(self.receiver.codec.waiting * 1000 / SAMPLE_RATE),
@@ -233,8 +243,11 @@ class Listener(_Flow):
         }
 
 
-    def _tally(self) -> Counter:
-        """What became of the packets. Losses behind the last burst are left out: perhaps nothing was sent."""
+    def _tally(self) -> tuple[Counter, int]:
+        """What became of the packets up to the last that came, and how many superframes are missed behind it.
+
+        Perhaps nothing was sent any more: those count only when something comes again.
+        """
         rows = self.receiver.entropy.counts.status
         heard = len(rows)
         while heard > self._counted and set(rows[heard - 1]) == {"lost"}:
@@ -242,7 +255,7 @@ class Listener(_Flow):
         for row in rows[self._counted : heard]:
             self._fates.update(row)
         self._counted = heard
-        return self._fates
+        return self._fates, len(rows) - heard
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -10,7 +10,7 @@ from .radio_address import Address
 from .radio_end import End, pace
 
 TRANSMIT_LEVEL = -12.0  # room for the peaks of OFDM below full scale
-SILENCE_S = 0.04  # behind a recording, so that its last burst comes out; too short to be missed as another one
+SILENCE_S = 0.25  # behind a recording, so that its last burst comes out
 
 
 class _Followed(gr.hier_block2):
