@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
     def turn(status: dict) -> bool:
         watched.look(status)
+        if sender and sender.done:
+            sender.end()  # else it would send silence for ever
         over = sender is not None and sender.done and listener.silent_s > LOST_S
         return over or bool(args.timeout) and listener.silent_s > args.timeout
 

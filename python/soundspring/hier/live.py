@@ -75,11 +75,11 @@ class _Flow(gr.top_block):
         self.ended.set()
 
     def end(self) -> bool:
-        """Stop, complete the files; False where a block does not let go."""
+        """Stop, complete the files; False where a block does not let go. May be called again."""
         self.stop()
         clean = self.ended.wait(STOP_S)
-        for close in self._closing:
-            close()
+        while self._closing:
+            self._closing.pop()()
         return clean
 
     @contextmanager
