@@ -93,3 +93,10 @@ def test_pyadi_iio_reads_what_gr_iio_set(fake):
     radio_source(f"pluto:{fake.uri},frequency=915M,gain=33", 2e6)
     board = adi.Pluto(fake.uri)
     assert (board.rx_lo, board.gain_control_mode_chan0, board.rx_hardwaregain_chan0) == (915000000, "manual", 33)
+
+
+def test_sensors(fake):
+    pytest.importorskip("iio")
+    from soundspring.hier.radio_pluto import sensors
+
+    assert sensors(fake.uri) == {"rssi_db": 95.25, "temperature_c": 36.842, "overflow": False, "underflow": False}

@@ -12,6 +12,7 @@ MINIMUM_RATE, MAXIMUM_RATE = 525e3, 61.44e6  # below 2.084e6 gr-iio loads the FI
 TRANSMIT_LEVEL = -12.0  # room for the peaks of OFDM below full scale
 BUFFER_S = 0.01
 AGC = {"slow": "slow_attack", "fast": "fast_attack", "hybrid": "hybrid"}
+STATUS = 0x80000088  # register of the converters: what was lost on the way
 CHANNELS = [True, True]  # I and Q of the first channel
 
 
@@ -46,6 +47,27 @@ def sink(address: Address, rate: float) -> End:
     block.set_samplerate(int(rate))
     block.set_filter_params("Auto", "", 0.0, 0.0)
     return End([block], rate, level=TRANSMIT_LEVEL)
+
+
+def sensors(uri: str) -> dict[str, float | bool]:
+    """What the board says now: `rssi_db` (dB below full scale), `temperature_c`, and whether samples were lost.
+
+    Needs pylibiio (`pip install 'pylibiio<1'`; pyadi-iio brings it). `overflow` and `underflow` are since the last
+    look, which is this function's or gr-iio's own, once a second.
+    """
+    import iio as libiio
+
+    context = libiio.Context(uri)
+    phy = context.find_device("ad9361-phy")
+    seen = {
+        "rssi_db": float(phy.find_channel("voltage0", False).attrs["rssi"].value.split()[0]),
+        "temperature_c": float(phy.find_channel("temp0", False).attrs["input"].value) / 1000,
+    }
+    for name, device, bit in (("overflow", "cf-ad9361-lpc", 4), ("underflow", "cf-ad9361-dds-core-lpc", 1)):
+        converter = context.find_device(device)
+        seen[name] = bool(converter.reg_read(STATUS) & bit)
+        converter.reg_write(STATUS, bit)
+    return seen
 
 
 def _immortal(block) -> None:
