@@ -23,6 +23,7 @@ LEAD_S = 1.0  # of silent speech before a file, for receivers to settle
 DRAIN_S = 0.5  # from the last burst's making to its leaving the radio
 RESTARTED = 512  # superframes; a longer step of the number is another transmission
 STOP_S = 10.0
+QUIET_S = 2.0  # without anything to do, behind a recording
 CARD_BUFFER = 2048  # samples that may wait between decoder and sound card
 
 
@@ -194,6 +195,7 @@ class Listener(_Flow):
         self.row(self.radio, self.power)
         self.msg_connect((self.receiver, "symbols"), (self.monitor, "pdus"))
         self._fates, self._counted = Counter(), 0
+        self._moved: tuple = (None, 0.0)  # what had come of a recording, and when that was new
         self._sound(out, device)
         if record is not None:
             chain, close = recorder(record, rate, self.radio.address.options.get("frequency"))
@@ -212,8 +214,14 @@ class Listener(_Flow):
 
     @property
     def done(self) -> bool:
-        """The recording is over."""
-        return self.ended.is_set()
+        """The recording is over: to a file the flowgraph ends by itself, a loudspeaker would play silence for ever."""
+        if self.ended.is_set():
+            return True
+        now = (self.receiver.bursts.nitems_read(0), self.receiver.codec.waiting, self.radio.samples)
+        if now != self._moved[0]:
+            self._moved = (now, time.monotonic())
+        count = self.radio.end.count
+        return count is not None and now[1:] == (0, count) and time.monotonic() - self._moved[1] > QUIET_S
 
     @property
     def silent_s(self) -> float:

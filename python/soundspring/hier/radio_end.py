@@ -15,7 +15,7 @@ class End:
 
     chain: in the order of the stream. rate: samples per second that it really runs at. paced: it takes or gives its
     samples by a clock. level: dB by which a signal of unit power is raised before it is sent. close: to be called when
-    the flowgraph has ended.
+    the flowgraph has ended. count: samples that the first block will give in all, where that is known.
     """
 
     chain: list
@@ -23,6 +23,7 @@ class End:
     paced: bool = True
     level: float = 0.0
     close: Callable[[], None] = lambda: None
+    count: int | None = None
 
 
 def pace(rate: float) -> gr.basic_block:

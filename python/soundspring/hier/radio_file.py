@@ -42,7 +42,8 @@ def source(address: Address, rate: float) -> End:
                  blocks.interleaved_short_to_complex(True, False, full)]
     if not repeat:
         chain.append(_Followed(recording.samples, int(SILENCE_S * recording.rate) + 1))
-    return End([*chain, pace(recording.rate)] if paced else chain, recording.rate, paced)
+    chain += [pace(recording.rate)] if paced else []
+    return End(chain, recording.rate, paced, count=None if repeat else recording.samples)
 
 
 def sink(address: Address, rate: float) -> End:
