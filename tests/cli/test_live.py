@@ -91,6 +91,14 @@ def test_a_recording_made_by_one_is_decoded_by_the_other(tiny_models, speech, sp
     assert "14 bursts sent" in capsys.readouterr().err
 
 
+def test_a_receiver_follows_the_rung_of_a_ladder(tiny_models, speech, tmp_path):
+    radio, log = f"file:{tmp_path}/air.sigmf-meta", tmp_path / "rx.json"
+    assert shell.main(["tx", str(speech), "--radio", radio, "--profile", "narrow", "--rung", "2"]) == 0
+    words = ["rx", "--radio", radio, "--profile", "narrow", "--out", str(tmp_path / "out.wav"), "--json", str(log)]
+    assert shell.main(words) == 0
+    assert (events(log)[-1]["bursts"], events(log)[-1]["packets_lost"]) == (14, 0)
+
+
 def test_a_recording_is_played_on_the_loudspeaker(tiny_models, speech, tmp_path):
     """ALSA's own `null` device takes whatever comes, so that no card is needed."""
     from gnuradio import audio

@@ -9,8 +9,6 @@ from gnuradio import gr
 
 from ..link import FRAME, Link, speak
 from ..lm.conceal import Estimate
-from ..link import FRAME, Link, speak
-from ..lm.conceal import Estimate
 from ..profile import load_ladder
 from .pdu import PduDoor, PduError, entry
 

@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from ._common import add_profile, say
+from ..profile import load_ladder
+from ._common import add_profile, chosen_profile, say
 
 TURN_S = 0.1
 STATUS_S = 1.0
@@ -26,6 +27,11 @@ def add_live(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="", metavar="D", help="of the sound card (default: the usual one)")
     parser.add_argument("--duration", type=float, metavar="S", help="stop after S seconds")
     parser.add_argument("--json", metavar="FILE", help="write events to FILE as lines of JSON (-: standard output)")
+
+
+def chosen_ladder(args: argparse.Namespace):
+    """The ladder, or the profile as one, of --profile; --policy is laid over a profile."""
+    return load_ladder(chosen_profile(args) if args.policy else args.profile)
 
 
 class Events:

@@ -4,8 +4,8 @@
 import argparse
 from contextlib import nullcontext
 
-from ._common import chosen_profile, one_thread, read_speech, writable
-from ._live import Events, add_live, watch
+from ._common import one_thread, read_speech, writable
+from ._live import Events, add_live, chosen_ladder, watch
 
 LOST_S = 1.5  # without a burst
 FAINT_DB = -70.0
@@ -29,7 +29,7 @@ def register(subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     writable(args.out, args.json, args.record)
     one_thread()
-    profile = chosen_profile(args)
+    profile = chosen_ladder(args)
     from ..hier.live import Listener
     from ..kernels import compile_kernels
 

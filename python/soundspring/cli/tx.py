@@ -3,27 +3,28 @@
 
 import argparse
 
-from ._common import chosen_profile, one_thread, read_speech, writable
-from ._live import Events, add_live, watch
+from ._common import one_thread, read_speech, writable
+from ._live import Events, add_live, chosen_ladder, watch
 
 
 def register(subparsers) -> None:
     parser = subparsers.add_parser("tx", help="send speech by a radio", description="Send speech by a radio. Neither "
                                    "frequency nor power has a default: use those that you may use.")
     parser.add_argument("input", nargs="?", help="sound file to send (default: the microphone, until Ctrl-C)")
+    parser.add_argument("--rung", type=int, default=0, help="of a ladder of profiles; 0 is the most robust (default)")
     add_live(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     writable(args.json)
     one_thread()
-    profile = chosen_profile(args)
+    profile = chosen_ladder(args)
     speech = read_speech(args.input) if args.input else None
     from ..hier.live import Sender
     from ..kernels import compile_kernels
 
     compile_kernels()
-    sender = Sender(profile, args.radio, speech, args.device)
+    sender = Sender(profile, args.radio, speech, args.device, args.rung)
     events = Events(args.json)
     events.tell("start", f"sending by {args.radio}, profile {profile.name}; Ctrl-C ends", radio=args.radio,
                 profile=profile.name, rate=sender.link.sample_rate, bursts=sender.needed)

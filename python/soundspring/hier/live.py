@@ -13,7 +13,7 @@ from gnuradio import audio as sound_card
 
 from ..blocks.pdu import PduDoor, entry, integer
 from ..link import Link, superframes
-from ..profile import SAMPLE_RATE, LinkProfile, load, with_radio
+from ..profile import SAMPLE_RATE, load_ladder, with_radio
 from .radio import radio_sink, radio_source
 from .radio_file import recorder
 from .receiver import receiver
@@ -52,10 +52,11 @@ class monitor(PduDoor, gr.basic_block):
 class _Flow(gr.top_block):
     """A flowgraph that is watched: started, asked for its status, ended."""
 
-    def __init__(self, name: str, profile: str | LinkProfile):
+    def __init__(self, name: str, profile):
         gr.top_block.__init__(self, name)
-        self.profile = with_radio(load(profile))
-        self.link = Link(self.profile)
+        self.ladder = load_ladder(profile)
+        self.profile = with_radio(self.ladder.common)
+        self.link = Link(self.ladder)
         self.ended = threading.Event()
         self._closing = []
         self._held: list = []
@@ -102,21 +103,22 @@ class Sender(_Flow):
     """Speech to a radio.
 
     Args:
-        profile: of the link, with a radio part.
+        profile: of the link, with a radio part, or a ladder of such.
         radio: address, as of `radio_sink`.
         speech: float32 [n] at 16 kHz, or None for the microphone.
         device: of the sound card; empty for the usual one.
+        rung: place on the ladder, 0 is the most robust.
 
     Raises:
         ValueError, OSError: as `radio_sink`, or the sound card cannot be used.
     """
 
-    def __init__(self, profile, radio: str, speech: np.ndarray | None = None, device: str = ""):
+    def __init__(self, profile, radio: str, speech: np.ndarray | None = None, device: str = "", rung: int = 0):
         _Flow.__init__(self, "SoundSpring sender", profile)
         self.radio = radio_sink(radio, self.link.sample_rate)
         self._closing.append(self.radio.close)
         paced = self.radio.end.paced
-        self.transmitter = transmitter(self.profile, idle=paced)
+        self.transmitter = transmitter(self.ladder, idle=paced, rung=rung)
         self.needed: int | None = None
         if speech is None:
             if not paced:
@@ -160,7 +162,7 @@ class Sender(_Flow):
     def status(self) -> dict:
         """Figures of the moment, plain numbers."""
         sent = self.transmitter.modulator.bursts
-        made = self.transmitter.entropy.counts.packets_sent // len(self.profile.groups)
+        made = self.transmitter.entropy.counts.packets_sent // self.profile.packets
         return {"time_s": round(self.seconds, 2), "bursts": sent, "buffer_ms": round((made - sent) * self._frame_ms)}
 
     @property
@@ -172,7 +174,7 @@ class Listener(_Flow):
     """Speech from a radio.
 
     Args:
-        profile: of the link, with a radio part.
+        profile: of the link, with a radio part, or a ladder, whose rungs it follows.
         radio: address, as of `radio_source`.
         out: WAV file to write, or None for the loudspeaker.
         record: SigMF recording to make beside, or None.
@@ -189,7 +191,7 @@ class Listener(_Flow):
         rate = self.link.sample_rate
         self.radio = radio_source(radio, rate, self.profile.phy.oversampling)
         self._closing.append(self.radio.close)
-        self.receiver = receiver(self.profile, idle=out is None, loss=loss, seed=seed)
+        self.receiver = receiver(self.ladder, idle=out is None, loss=loss, seed=seed)
         self.monitor, self.power = monitor(), analog.probe_avg_mag_sqrd_c(0, 10 / rate)
         self.row(self.radio, self.receiver)
         self.row(self.radio, self.power)
