@@ -177,6 +177,28 @@ def test_a_receiver_that_hears_nothing_says_so_and_stops(tiny_models, address, t
     assert "is the sender running?" in capsys.readouterr().err
 
 
+def test_a_wrong_rate_is_told_and_a_pause_is_not():
+    from types import SimpleNamespace
+
+    from soundspring.cli.rx import Watch
+
+    told = []
+    radio = SimpleNamespace(end=SimpleNamespace(paced=True, rate=2e6))
+    watched = Watch(SimpleNamespace(radio=radio, silent_s=0), SimpleNamespace(tell=lambda *a, **f: told.append((a, f))))
+    base = {"bursts": 1, "transmissions": 1, "snr_db": 9.0, "level_db": -9.0, "cfo_hz": 0.0, "packets": 2,
+            "packets_lost": 0, "packets_undecodable": 0, "packets_desync": 0, "frames_concealed": 0, "buffer_ms": 0}
+
+    def run(rates: list[float]) -> list:
+        samples, told[:] = 0, []
+        for second, rate in enumerate(rates, 1):
+            samples += rate
+            watched.look(base | {"time_s": float(second), "samples": samples})
+        return [figures for (event, *_), figures in told if event == "rate"]
+
+    assert run([2e6] * 12) == [] and run([2e6] * 8 + [1e6] + [0] * 9) == []
+    assert {event["rate"] for event in run([1e6] * 14)} == {1000000}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -77,6 +77,7 @@ class Watch:
         self._listener, self._events = listener, events
         self._signal, self._flowing, self._hinted = False, False, False
         self._transmissions, self._samples = 0, 0
+        self._off = False  # the rate, in the last window
         self._mark: tuple[float, int] | None = None  # time and samples where the measurement of the rate began
 
     def look(self, status: dict) -> None:
@@ -111,13 +112,14 @@ class Watch:
         end, now = self._listener.radio.end, (status["time_s"], status["samples"])
         self._flowing, self._samples = now[1] > self._samples, now[1]
         if not end.paced or not self._flowing or self._mark is None:
-            self._mark = now if self._flowing else None
+            self._mark, self._off = now if self._flowing else None, False
             return
         seconds = now[0] - self._mark[0]
         if seconds < WINDOW_S:
             return
         rate, self._mark = (now[1] - self._mark[1]) / seconds, now
-        if abs(rate / end.rate - 1) > MISMATCH:
+        off, self._off = self._off, abs(rate / end.rate - 1) > MISMATCH
+        if self._off and off:  # twice in a row: a sender that starts or stops is no mismatch
             why = "the sender runs at another rate" if rate > end.rate else (
                 "this machine is too slow and the radio overflows, or the sender pauses or runs at another rate")
             text = f"{rate / 1e6:.3f} million samples come a second instead of {end.rate / 1e6:.3f}: {why}"
