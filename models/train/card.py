@@ -24,7 +24,10 @@ from sources import sources, voices  # noqa: E402
 
 FIGURES = ("quality", "saving", "loss", "link", "speed")
 NAMES = {"pesq_wb": "PESQ-WB", "stoi": "STOI", "plcmos": "PLCMOS", "si_sdr_db": "SI-SDR / dB"}
-CODEC_LOSSES = "Distances of mel, STFT, MDCT, loudness (after ITU-T P.862) and band levels; no discriminator."
+CODEC_LOSSES = (
+    "Distances of mel, STFT, MDCT, loudness (after ITU-T P.862) and band levels; the decoder at last also against "
+    "spectral discriminators, on streams with losses. Released is the mean of its weights before and after that."
+)
 CURVE_ROWS = 8  # at most
 MISSING = "Not measured with these weights.\n"
 INTERVAL = "Means and 95 % confidence intervals over utterances (Student's t)."

@@ -53,10 +53,16 @@ def check_half(tensors: dict) -> None:
         raise ValueError(f"checkpoint: not finite in float16: {', '.join(bad)}; was the training stable?")
 
 
-def export_codec(saved: dict, folder: Path, more: dict) -> None:
-    """saved: what train_codec.py left."""
+def export_codec(saved: dict, folder: Path, more: dict, before: dict | None = None) -> None:
+    """saved: what train_codec.py or train_decoder.py left; before: what the latter began with.
+
+    With `before`, the mean of the weights before and after: better than either (Wortsman et al., "Robust fine-tuning of
+    zero-shot models", 2022). Encoder and codebooks are the same in both.
+    """
     codec = Codec(CodecConfig(**saved["config"]))
     codec.load_state_dict(saved["codec"])
+    if before:
+        codec.load_state_dict({k: (v + before["codec"][k]) / 2 for k, v in codec.state_dict().items()})
     codec.quantizer.bonus.zero_()  # prices from frequencies: for training. Those who send have the model's
     check_half(codec.state_dict())
     if not codec.quantizer.codebooks.any():
@@ -82,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("kind", choices=("codec", "lm"))
     ap.add_argument("--checkpoint", type=Path, required=True)
+    ap.add_argument("--before", type=Path, help="checkpoint that the decoder's training began with: export their mean")
     ap.add_argument("--models", type=Path, required=True, help="folder of all models; the codec's is MODELS/codec")
     ap.add_argument("--tokens", type=Path, help="folder of tokens_train.npz (lm)")
     ap.add_argument("--seed", type=int, default=1, help="that the training was started with")
@@ -93,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     saved = read(args.checkpoint)
     folder = args.models / args.kind
     if args.kind == "codec":
-        export_codec(saved, folder, training(saved, args))
+        export_codec(saved, folder, training(saved, args), args.before and read(args.before))
     elif args.tokens is None:
         ap.error("--tokens: the language model needs the tokens it was trained on")
     else:

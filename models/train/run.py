@@ -101,13 +101,13 @@ class Run:
             call(HERE / f"{script}.py", command(self.recipe[script] | common | own), self.args.processes)
         return checkpoint
 
-    def export(self, kind: str, checkpoint: Path) -> Path:
+    def export(self, kind: str, checkpoint: Path, **more) -> Path:
         """The model folder -> its config.yaml."""
         result = self.models / kind / "config.yaml"
         if not result.exists():
             options = {"checkpoint": checkpoint, "models": self.models, "tokens": self.work / "tokens"}
             options |= {k: getattr(self.args, k) for k in ("seed", "device", "processes", "recipe")}
-            options |= {"hardware": self.args.hardware} if self.args.hardware else {}
+            options |= more | ({"hardware": self.args.hardware} if self.args.hardware else {})
             call(HERE / "export.py", [kind, *command(options)])
         return result
 
@@ -131,7 +131,7 @@ class Run:
         self.stage("tokenise", tokens / "tokens_train.npz", codec=refitted, out=tokens, **corpus)
         lm = self.train("lm", runs / "decoder" / "checkpoint.pt", codec=refitted, tokens=tokens)
         decoder = self.train("decoder", decoded, codec=refitted, lm=lm, **corpus)
-        self.export("codec", decoder)
+        self.export("codec", decoder, before=refitted)
         self.export("lm", lm)
         for name in self.recipe["benchmarks"]:
             self.measure(name)
