@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import scipy.fft
 
+from ._kernels import rotate, widest_energy
 from .burst import preamble
 from .numerology import Numerology
 
@@ -56,40 +58,37 @@ class Acquirer:
         self._known = np.conj(np.stack(delayed, axis=1)).astype(np.complex64)  # [length, lags]
         self._gram = self._known.T @ self._known.conj()
         self._by_piece = self._known.reshape(self._pieces, self._piece, -1)
+        x = np.arange(-self._prefix, self._prefix + 1) / (self._prefix / 2)
+        self._kernel = np.where(np.abs(x) <= 1, 1 - 0.01 * x**2, np.maximum(0.99 - 2 * (np.abs(x) - 1), 0))
         self._bins = 1 << int(np.ceil(np.log2(6 * self._pieces)))
-        place = np.arange(2 * reach) - np.arange(2 * reach - self._prefix + 1)[:, None]
-        self._windows = ((place >= 0) & (place < self._prefix)).astype(float)  # sums over one prefix, [places, lags]
 
     def __call__(self, samples: np.ndarray, coarse_cfo_hz: float) -> Acquisition:
         """Args: samples [length] from `skip` after the coarse start on."""
-        samples = samples * self._turn(coarse_cfo_hz)
+        samples = self._turned(samples, coarse_cfo_hz)
         partial = np.matmul(samples.reshape(self._pieces, 1, -1), self._by_piece)[:, 0]
-        spectrum = np.fft.fft(partial.T, self._bins)
-        energy = spectrum.real**2 + spectrum.imag**2  # [lags, bins]
-        best = (self._windows @ energy).max(axis=0)
+        spectrum = scipy.fft.fft(partial.T, self._bins)  # [lags, bins]
+        best, energy = widest_energy(spectrum, self._prefix)
         peak = int(best.argmax())
         shift = _parabola(best[peak - 1], best[peak], best[(peak + 1) % self._bins])
-        cfo = (np.fft.fftfreq(self._bins)[peak] + shift / self._bins) * self._rate_hz / self._piece
-        noise = energy.mean(axis=1).min()  # over all offsets, at the quietest delay
-        profile = np.maximum(energy[:, peak] - 3 * noise, 0.1 * noise)
+        turns = (peak + self._bins // 2) % self._bins - self._bins // 2  # per `bins` pieces
+        cfo = (turns + shift) / self._bins * self._rate_hz / self._piece
+        noise = energy.min() / self._bins  # over all offsets, at the quietest delay
+        profile = np.maximum(np.abs(spectrum[:, peak]) ** 2 - 3 * noise, 0.1 * noise)
         centre = self._centre(profile)
         margin = self._prefix // 2 + self._prefix // 4
         near = slice(max(centre - margin, 0), centre + margin + 1)
-        answer = (samples * self._turn(cfo)) @ self._known[:, near]
+        answer = self._turned(samples, cfo) @ self._known[:, near]
         arrival, centre = self._lags[profile.argmax()], self._lags[centre]
         return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, self._gram[near, near])
 
-    def _turn(self, cfo_hz: float) -> np.ndarray:
-        """Rotation that takes the carrier offset out, zero at the coarse start; complex64 [length]."""
-        turn = -2j * np.pi * cfo_hz / self._rate_hz
-        pieces = np.exp(turn * (self.skip + self._piece * np.arange(self._pieces)))
-        return (pieces[:, None] * np.exp(turn * np.arange(self._piece))).astype(np.complex64).ravel()
+    def _turned(self, samples: np.ndarray, cfo_hz: float) -> np.ndarray:
+        """The samples with the carrier offset taken out, its phase zero at the coarse start; complex64 [length]."""
+        step = -2 * np.pi * cfo_hz / self._rate_hz
+        return rotate(samples, self.skip * step, step)
 
     def _centre(self, profile: np.ndarray) -> int:
         """Index of the lag with the most energy within half a prefix on both sides, in the middle if there is room."""
-        x = np.arange(-self._prefix, self._prefix + 1) / (self._prefix / 2)
-        kernel = np.where(np.abs(x) <= 1, 1 - 0.01 * x**2, np.maximum(0.99 - 2 * (np.abs(x) - 1), 0))
-        return int(np.convolve(profile, kernel, mode="same").argmax())
+        return int(np.convolve(profile, self._kernel, mode="same").argmax())
 
 
 def _parabola(left: float, middle: float, right: float) -> float:

@@ -2,11 +2,11 @@
 """The channel's response at each carrier, with the accuracy to which it is known."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from .acquire import Acquisition
-from .burst import training_values
 from .numerology import Numerology
 
 
@@ -18,7 +18,10 @@ class Channel:
     error: variance of its error per unit of noise variance, [active]
     noise: noise variance per carrier; noise_dof: how many complex residuals it was measured from
     es: mean power received per active carrier
-    covariance: between each carrier and each pilot, of channels with these delays, [active, pilots], of mean power es
+    share, vectors, spread: how channels with these delays and of mean power es vary: the pilots' parts along `vectors`
+        [pilots, pilots] (columns) are independent, of power `share` [pilots]; `spread` [active, pilots] carries them
+        to all carriers
+    unseen: the power of what the pilots do not show, [active]
     """
 
     h: np.ndarray
@@ -26,15 +29,26 @@ class Channel:
     noise: float
     noise_dof: float
     es: float
-    covariance: np.ndarray
+    share: np.ndarray
+    vectors: np.ndarray
+    spread: np.ndarray
+    unseen: np.ndarray
 
 
 def training_noise(received: np.ndarray, numerology: Numerology) -> float:
     """Noise variance from what differs between two training symbols [2, active] apart from a common phase."""
-    raw = received * np.conj(training_values(numerology))
-    turn = np.vdot(raw[0], raw[1])
-    turn = turn / abs(turn) if turn else 1.0
-    return float(np.sum(np.abs(raw[1] * np.conj(turn) - raw[0]) ** 2) / 2 / (numerology.active - 1)) + 1e-20
+    first, second = received
+    turn = np.vdot(first, second)
+    turn = turn / abs(turn) if turn else np.complex64(1)
+    difference = second * np.conj(turn) - first
+    return float(np.vdot(difference, difference).real / 2 / (numerology.active - 1)) + 1e-20
+
+
+@lru_cache(maxsize=64)
+def _steering(numerology: Numerology, oversampling: float, lags: tuple[int, ...]) -> np.ndarray:
+    """Response of each carrier to a path with each of these lags after the centre, [active, lags]."""
+    delays = np.array(lags) / oversampling + numerology.cp / 2
+    return np.exp(-2j * np.pi / numerology.fft * np.outer(numerology.carriers, delays))
 
 
 def estimate_channel(fine: Acquisition, noise: float, numerology: Numerology, oversampling: float) -> Channel:
@@ -50,11 +64,20 @@ def estimate_channel(fine: Acquisition, noise: float, numerology: Numerology, ov
     prior = fine.profile / np.diag(fine.gram).real ** 2
     covariance = np.linalg.inv(fine.gram / noise_in + np.diag(1 / prior))
     taps = covariance @ fine.answer / noise_in
-    delays = (fine.lags - fine.centre) / oversampling + numerology.cp / 2
-    steer = np.exp(-2j * np.pi / numerology.fft * np.outer(numerology.carriers, delays))
+    steer = _steering(numerology, oversampling, tuple((fine.lags - fine.centre).tolist()))
     h = steer @ taps
-    error = ((steer @ covariance) * steer.conj()).sum(axis=1).real
-    es = float(np.mean(np.abs(h) ** 2 + error))
-    power = np.abs(taps) ** 2 + np.diag(covariance).real  # sharper than the profile, which the chirps' band smears
-    shape = (steer * (es / power.sum() * power)) @ steer[numerology.pilot_mask].conj().T
-    return Channel(h, error / noise, noise, numerology.active - 1, es, shape)
+    error = ((steer @ covariance).view(float) * steer.view(float)).sum(axis=1)
+    es = float((np.vdot(h, h).real + error.sum()) / len(h))
+    power = square(taps) + np.diag(covariance).real  # sharper than the profile, which the chirps' band smears
+    at = numerology.pilot_index
+    shape = (steer * (es / power.sum() * power)) @ steer[at].conj().T
+    share, vectors = np.linalg.eigh(shape[at])
+    share = np.maximum(share, 1e-6 * share[-1])
+    spread = (shape @ vectors) / share
+    unseen = np.maximum(es - square(spread) @ share, 0)
+    return Channel(h, error / noise, noise, numerology.active - 1, es, share, vectors, spread, unseen)
+
+
+def square(x: np.ndarray) -> np.ndarray:
+    """|x|^2, without the root that np.abs would take."""
+    return x.real**2 + x.imag**2

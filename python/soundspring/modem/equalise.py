@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From received carriers to symbols with their noise variance: drift, change of the channel, gain, noise."""
 
+import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
+from ._kernels import divide, evidence, turn_back
 from .burst import PREAMBLE_SYMBOLS, pilot_values
-from .channel_estimate import Channel
+from .channel_estimate import Channel, square
 from .numerology import Numerology
-from .track import drift_phase, fit_drift, smooth
+from .track import fit_drift, smooth
 
 
 @dataclass(frozen=True)
 class Equalised:
-    """symbols, noise_var: [n_symbols, data_carriers]; drift: (phase, rad per symbol, rad per carrier, rad per carrier
-    and symbol) found by the pilots; channel with its noise measured again; evm: rms error of the pilots."""
+    """symbols, noise_var: complex64 and float32, [n_symbols, data_carriers]; drift: (phase, rad per symbol, rad per
+    carrier, rad per carrier and symbol) found by the pilots; channel with its noise measured again; evm: rms error of
+    the pilots."""
 
     symbols: np.ndarray
     noise_var: np.ndarray
@@ -34,62 +38,54 @@ def equalise(
         cfo_sd: standard deviation of the carrier offset still left, rad per symbol
         drift: what was found for the header alone, if that was done before
     """
-    n = len(received)
     at, rest, k = numerology.pilot_index, numerology.data_index, numerology.carriers
-    t = np.arange(n) + (PREAMBLE_SYMBOLS + 1) / 2  # counted from the middle of the preamble
-    pilots = pilot_values(numerology, n)
+    t, pilots = _times_and_pilots(numerology, len(received))
     h = channel.h[at]
     z = received.take(at, axis=1) * pilots
     start = None if drift is None else (drift, 2 * n_header)
-    drift = fit_drift(z * h.conj(), square(h), k[at], t, channel, cfo_sd, numerology, start)
-    turn = np.exp(-1j * drift_phase(drift, k, t))
-    z, data = z * turn.take(at, axis=1), (received * turn).take(rest, axis=1)
-    change, unsure, dof = follow(z - h, channel, at)
-    residual = square(z - h - change.take(at, axis=1))
-    response, error = channel.h[rest] + change.take(rest, axis=1), channel.error[rest]
-    evidence = [
-        (residual.sum() / (1 + channel.error[at].mean()), max(residual.size - dof - 2, 1)),
-        _quadrature(data[:n_header], response[:n_header], error),
+    drift = fit_drift(z * h.conj(), square(h), numerology.pilot_carriers, t, channel, cfo_sd, numerology, start)
+    turned = turn_back(received, drift, k, t)
+    change, moved, steady, dof = follow(turned.take(at, axis=1) * pilots - h, channel)
+    response = (channel.h + change).astype(np.complex64)
+    residual, quadrature = evidence(turned, response, pilots, at, rest, channel.error, n_header)
+    n, count = pilots.shape
+    measured = [
+        (residual / (1 + channel.error[at].mean()), max(n * count - dof - 2, 1)),
+        (quadrature, n_header * len(rest) / 2),
     ]
-    channel = _refine_noise(channel, evidence)
-    spread = channel.noise * (1 + error) + unsure.take(rest, axis=1)
-    evm = float(np.sqrt(residual.mean() / (square(h).mean() + 1e-30)))
-    return Equalised(data / (response + 1e-30), spread / (square(response) + 1e-30), drift, channel, evm)
+    channel = _refine_noise(channel, measured)
+    steady = steady + channel.noise * (1 + channel.error)
+    symbols, noise_var = divide(turned, response, rest, steady, moved, channel.unseen)
+    evm = math.sqrt(residual / (n * count) / (square(h).mean() + 1e-30))
+    return Equalised(symbols, noise_var, drift, channel, evm)
 
 
-def square(x: np.ndarray) -> np.ndarray:
-    """|x|^2, without the root that np.abs would take."""
-    return x.real**2 + x.imag**2
+@lru_cache(maxsize=32)
+def _times_and_pilots(numerology: Numerology, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Symbol times [n], counted from the middle of the preamble, and the pilots' values, float32 [n, pilots]."""
+    t = np.arange(n) + (PREAMBLE_SYMBOLS + 1) / 2
+    return t, pilot_values(numerology, n).astype(np.float32)
 
 
-def follow(change: np.ndarray, channel: Channel, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def follow(change: np.ndarray, channel: Channel) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """How the channel changes during the burst, from how it changes at the pilots.
 
     What changes is taken to have the delays of the channel itself, so the pilots' changes have a known covariance but
     for its size. Along its eigenvectors they are independent; there they are smoothed, then carried to all carriers.
 
     Args:
-        change: measured at the pilots, [n, pilots]; at: which carriers these are
+        change: measured at the pilots, [n, pilots]
 
     Returns:
-        (change at all carriers [n, active], variance of its error [n, active], degrees of freedom it took)
+        (change at all carriers [n, active]; its size in each symbol beside the channel's, [n], by which what the pilots
+        do not show is uncertain; variance of its error, [active]; degrees of freedom it took)
     """
-    share, vectors = np.linalg.eigh(channel.covariance[at])
-    share = np.maximum(share, 1e-6 * share[-1])
-    smoothed, error = smooth(change @ vectors.conj(), share, channel.noise)
-    spread = (channel.covariance @ vectors) / share  # [active, pilots], from the eigenvectors to the carriers
-    size = square(spread)
-    unseen = np.maximum(channel.es - size @ share, 0)  # power of the changes that the pilots do not show
-    moved = square(smoothed).sum(axis=1) / share.sum()
-    return smoothed @ spread.T, size @ error + np.outer(moved, unseen), float(len(change) * error.sum() / channel.noise)
+    smoothed, error = smooth(change @ channel.vectors.conj(), channel.share, channel.noise)
+    moved = square(smoothed).sum(axis=1) / channel.share.sum()
+    dof = float(len(change) * error.sum() / channel.noise)
+    return smoothed @ channel.spread.T, moved, square(channel.spread) @ error, dof
 
 
-def _quadrature(header: np.ndarray, response: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """Noise energy in the dimension that BPSK on the diagonal leaves empty, and its complex degrees of freedom."""
-    across = (header * np.conj(response) * np.exp(-0.25j * np.pi)).imag / (np.abs(response) + 1e-30)
-    return float((across**2 / (1 + error)).sum()), across.size / 2
-
-
-def _refine_noise(channel: Channel, evidence: list[tuple[float, float]]) -> Channel:
-    energy = channel.noise * channel.noise_dof + sum(e for e, _ in evidence)
-    return replace(channel, noise=energy / (channel.noise_dof + sum(dof for _, dof in evidence)))
+def _refine_noise(channel: Channel, measured: list[tuple[float, float]]) -> Channel:
+    energy = channel.noise * channel.noise_dof + sum(e for e, _ in measured)
+    return replace(channel, noise=energy / (channel.noise_dof + sum(dof for _, dof in measured)))

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.fft
 
+from ._kernels import cut
 from .acquire import Acquirer
 from .burst import CHIRP_SYMBOLS, PREAMBLE_SYMBOLS, TRAINING_SYMBOLS, ratio_of
 from .channel_estimate import Channel, estimate_channel, training_noise
@@ -47,7 +49,7 @@ class _Pending:
     need: int
     cfo_hz: float
     arrival: int = 0
-    cut: float = 0.0  # input samples from `start` to the first sample of the first training symbol's DFT
+    cut: int = 0  # input samples from `start` to the first sample of the first training symbol's DFT
     channel: Channel | None = None
     drift: np.ndarray | None = None  # during the header
     header: Any = field(default=None)
@@ -108,6 +110,11 @@ class BurstReceiver:
         self._acquirer = Acquirer(numerology, self._ratio)
         self._symbol = int(numerology.symbol_length * self._ratio)
         self._rate_hz = numerology.rate * float(self._ratio)
+        # The middle of the prefix may lie between two samples: the DFT begins at the one before, and a ramp makes good.
+        self._half_prefix, over = divmod(numerology.cp * self._ratio, 2)
+        size = int(numerology.fft * self._ratio)
+        ramp = np.exp(2j * np.pi / size * float(over / 2) * numerology.carriers)
+        self._ramp = (ramp / (float(self._ratio) * math.sqrt(numerology.fft))).astype(np.complex64)
         self.detections = self.header_failures = self.truncated = 0
         self._restart()
 
@@ -205,13 +212,13 @@ class BurstReceiver:
         fine = self._acquirer(self._slice(p.start + self._acquirer.skip, self._acquirer.length), p.cfo_hz)
         p.cfo_hz += fine.cfo_hz
         p.arrival = p.start + int(fine.arrival)
-        p.cut = fine.centre + 2 * CHIRP_SYMBOLS * self._symbol + self.numerology.cp * ratio / 2
+        p.cut = int(fine.centre) + 2 * CHIRP_SYMBOLS * self._symbol + self._half_prefix
         noise = training_noise(self._carriers(p, 0, TRAINING_SYMBOLS), self.numerology)
         p.channel = estimate_channel(fine, noise, self.numerology, ratio)
         result = self._equalise(p, self._header_symbols)
         p.drift = result.drift
         bits = slice(0, self._header_bits)
-        llr = demap(result.symbols.ravel()[bits].astype(np.complex64), result.noise_var.ravel()[bits], 1)
+        llr = demap(result.symbols.ravel()[bits], result.noise_var.ravel()[bits], 1)
         p.header = self._decode_header(llr)
         p.payload = 0 if p.header is None else self._payload_symbols(p.header)
         if p.header is None or not 0 <= p.payload <= self._max_payload:
@@ -219,7 +226,7 @@ class BurstReceiver:
             p.header, p.payload = None, 0
             return self._report(p, result)
         symbols = TRAINING_SYMBOLS + self._header_symbols + self.numerology.symbols_for(p.payload)
-        p.need = p.start + math.ceil(p.cut) + symbols * self._symbol - int(self.numerology.cp * ratio)
+        p.need = p.start + p.cut + 1 + symbols * self._symbol - int(self.numerology.cp * ratio)
         return None
 
     def _finish(self, p: _Pending) -> Burst:
@@ -237,15 +244,12 @@ class BurstReceiver:
 
     def _carriers(self, p: _Pending, first: int, count: int) -> np.ndarray:
         """Active carriers [count, active] of the OFDM symbols from `first` on (0 = training), offset removed."""
-        numerology, n = self.numerology, int(self.numerology.fft * self._ratio)
-        cut = math.floor(p.cut)
-        starts = cut + (first + np.arange(count)) * self._symbol
-        body = self._slice(p.start, starts[-1] + n)[starts[:, None] + np.arange(n)]
-        turn = -2j * np.pi * p.cfo_hz / self._rate_hz
-        body = body * (np.exp(turn * starts)[:, None] * np.exp(turn * np.arange(n)))
-        ramp = np.exp(2j * np.pi / n * (p.cut - cut) * numerology.carriers)
-        scale = 1 / (float(self._ratio) * math.sqrt(numerology.fft))
-        return np.fft.fft(body, axis=1)[:, numerology.carriers] * (ramp * scale)
+        size = int(self.numerology.fft * self._ratio)
+        begin = p.start + p.cut + first * self._symbol - self._base
+        body = self._buffer[begin : begin + (count - 1) * self._symbol + size]
+        step = -2 * np.pi * p.cfo_hz / self._rate_hz
+        rows = cut(body, self._symbol, count, size, step * (p.cut + first * self._symbol), step)
+        return scipy.fft.fft(rows, overwrite_x=True).take(self.numerology.carriers, axis=1, mode="wrap") * self._ramp
 
     def _report(self, p: _Pending, result: Equalised) -> Burst:
         skip, numerology = self._header_symbols, self.numerology
@@ -254,8 +258,8 @@ class BurstReceiver:
         clock = -result.drift[3] * numerology.fft / (2 * np.pi * numerology.symbol_length)
         return Burst(
             header=p.header,
-            symbols=result.symbols[skip:].ravel()[: p.payload].astype(np.complex64),
-            noise_var=result.noise_var[skip:].ravel()[: p.payload].astype(np.float32),
+            symbols=result.symbols[skip:].ravel()[: p.payload],
+            noise_var=result.noise_var[skip:].ravel()[: p.payload],
             snr_db=10 * math.log10(result.channel.es / result.channel.noise),
             evm=result.evm,
             cfo_hz=p.cfo_hz + result.drift[1] / per_symbol,

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import scipy.fft
 
+from ._kernels import pair
 from .burst import CHIRP_SYMBOLS, chirp
 from .numerology import Numerology
 
@@ -57,7 +59,7 @@ class ChirpSearch:
         self._size = int(bodies * numerology.fft * SEARCH_RATE)
         self._keep = int((bodies - blocks_lost) * numerology.fft * SEARCH_RATE)
         self._bank, self._band = self._filters(numerology)
-        self._up = self._down = np.zeros(0)
+        self._up = self._down = np.zeros(0, np.float32)
         self._base = 0  # search index of the first kept answer
         self._next = 0  # search index from which on nothing has been decided yet
         self._first = first
@@ -71,7 +73,7 @@ class ChirpSearch:
             template = chirp(numerology, SEARCH_RATE, sign)
             bank[row] = np.conj(np.fft.fft(template / np.linalg.norm(template), self._size)) * near
         bank[2] = frequency <= numerology.occupied_bandwidth / 2
-        return bank, float(bank[2].real.mean())
+        return bank.astype(np.complex64), float(bank[2].real.mean())
 
     @property
     def position(self) -> int:
@@ -88,16 +90,17 @@ class ChirpSearch:
         return self._decide()
 
     def _answers(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        spectrum = np.fft.fft(samples)
+        spectrum = scipy.fft.fft(samples)
         half = self._size // 2
-        spectrum = np.concatenate([spectrum[:half], spectrum[-half:]]) * (self._size / len(samples))
-        power = np.fft.ifft(self._bank * spectrum, axis=1)
+        spectrum = np.concatenate([spectrum[:half], spectrum[-half:]]) * np.float32(self._size / len(samples))
+        power = scipy.fft.ifft(self._bank * spectrum, overwrite_x=True)
         power = power.real**2 + power.imag**2
-        energy = np.concatenate([[0.0], np.cumsum(power[2])])
+        energy = np.concatenate([[0.0], np.cumsum(power[2], dtype=float)])
         window = energy[self._chirp : self._chirp + self._keep] - energy[: self._keep]
         noise = window / (self._band * self._chirp)
         noise = np.maximum(noise, 1e-10 * energy[-1] / self._size + 1e-30)  # silence beside a burst is not a signal
-        return power[0, : self._keep] / noise, power[1, : self._keep] / noise
+        scale = (1 / noise).astype(np.float32)
+        return power[0, : self._keep] * scale, power[1, : self._keep] * scale
 
     def _decide(self) -> list[Detection]:
         """Settle every place whose whole neighbourhood has been seen."""
@@ -123,6 +126,5 @@ class ChirpSearch:
         The sum is 0 for an unlike pair: a burst that was cut off before its down-chirp is none.
         """
         low = max(n + self._chirp - 2 * self._reach, 0)
-        m = low + int(np.argmax(self._down[low : n + self._chirp + 2 * self._reach + 1]))
-        up, down = self._up[n], self._down[m]
-        return (up + down if max(up, down) < self.UNLIKE * min(up, down) else 0.0), int(n), m
+        score, m = pair(self._up, self._down, n, low, n + self._chirp + 2 * self._reach + 1, self.UNLIKE)
+        return score, int(n), m

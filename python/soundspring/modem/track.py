@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ._kernels import gauss_newton, weigh
 from .burst import PREAMBLE_SYMBOLS
 from .channel_estimate import Channel
 from .numerology import Numerology
@@ -13,12 +14,6 @@ from .numerology import Numerology
 DOPPLERS = tuple(0.032 * 2.0 ** -np.arange(7))
 WALKS = tuple(np.logspace(-6, -1, 6))
 SPAN = 96  # most points in time that are smoothed
-
-
-def drift_phase(drift: np.ndarray, k: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Phase [t, k] that the drift (a, b, c, d) gives carrier k at symbol time t: a + b t + c k + d k t."""
-    a, b, c, d = drift
-    return (a + b * t)[:, None] + np.outer(c + d * t, k)
 
 
 def fit_drift(z, weight, k, t, channel: Channel, cfo_sd: float, numerology: Numerology, start=None) -> np.ndarray:
@@ -33,32 +28,26 @@ def fit_drift(z, weight, k, t, channel: Channel, cfo_sd: float, numerology: Nume
     """
     spread = channel.noise / (2 * PREAMBLE_SYMBOLS * numerology.active * channel.es)
     clock = 2 * np.pi * 40e-6 * numerology.symbol_length / numerology.fft
-    prior = 1 / np.array([spread, cfo_sd**2, spread / np.mean(numerology.carriers**2.0), clock**2])
-    # The phase is (1, t) D (1, k)' with the drift in D, so the sums over symbols and over carriers come apart.
-    over_t, over_k = np.stack([np.ones(len(t)), t]), np.stack([np.ones(len(k)), k])
-    by_carrier = (2 / channel.noise) * (over_k * weight) @ over_k.T
+    carriers = numerology.carriers
+    prior = 1 / np.array([spread, cfo_sd**2, spread * len(carriers) / np.vdot(carriers, carriers), clock**2])
+    by_carrier = (2 / channel.noise) * np.array([[weight.sum(), weight @ k], [weight @ k, weight @ k**2]])
     drift, span = start or (np.zeros(4), 16)
-    while True:
-        part = over_t[:, :span]
-        information = np.kron(by_carrier, part @ part.T) + np.diag(prior)
-        for _ in range(2):
-            error = (z[:span] * np.exp(-1j * drift_phase(drift, k, t[:span]))).imag
-            slope = (2 / channel.noise) * (over_k @ error.T @ part.T).ravel()
-            drift = drift + np.linalg.solve(information, slope - prior * drift)
-        if span >= len(t):
-            return drift
-        span *= 2
+    return gauss_newton(z, by_carrier, k, t, span, drift, prior, 2 / channel.noise)
 
 
-@lru_cache(maxsize=8)
-def _kernels(t: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues [c, n] and eigenvectors [c, n, n] (rows) of a change's covariance, for each way of changing.
+@lru_cache(maxsize=32)
+def _processes(n: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """How n symbols are smoothed: (how many are grouped, middle of each group [g], eigenvalues [c, g], basis [c g, g]).
 
-    The change is that since the preamble, which knows the mean over its own symbols: with R the correlation over time
+    Eigenvalues and eigenvectors (rows) are those of a change's covariance, for each of c ways of changing. The
+    change is that since the preamble, which knows the mean over its own symbols: with R the correlation over time
     and bars for that mean, R(t - t') - R(t - .) - R(. - t') + R(. - .). A Rayleigh channel's R is J0 (Clarke's model);
     a random walk's is minus half its variogram, which serves here as well.
     """
-    times = np.concatenate([np.arange(PREAMBLE_SYMBOLS), PREAMBLE_SYMBOLS + np.array(t)])
+    group = -(-n // SPAN)
+    first = np.arange(0, n, group)
+    t = (first + np.append(first[1:], n) - 1) / 2
+    times = np.concatenate([np.arange(PREAMBLE_SYMBOLS), PREAMBLE_SYMBOLS + t])
     lag = np.abs(times[:, None] - times)
     angle = 2 * np.pi * np.sin(np.pi * (np.arange(16) + 0.5) / 32)
     correlations = [np.cos(f * lag[:, :, None] * angle).mean(axis=2) for f in DOPPLERS] + [-w * lag / 2 for w in WALKS]
@@ -69,7 +58,7 @@ def _kernels(t: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
         value, vector = np.linalg.eigh(r[PREAMBLE_SYMBOLS:, PREAMBLE_SYMBOLS:])
         values.append(np.maximum(value, 0.0))
         vectors.append(vector.T)
-    return np.array(values), np.array(vectors)
+    return group, t, np.array(values), np.concatenate(vectors)
 
 
 def smooth(change: np.ndarray, share: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -86,23 +75,19 @@ def smooth(change: np.ndarray, share: np.ndarray, noise: float) -> tuple[np.ndar
         (smoothed [n, m], mean variance of the error [m])
     """
     n, m = change.shape
-    group = -(-n // SPAN)
-    edges = np.arange(0, n, group)
-    size = np.diff(np.append(edges, n))
+    group, t, values, basis = _processes(n)
     # Means are weighted like whole groups: the last may be shorter, which is a little too trusting of it.
-    means = np.add.reduceat(change, edges, axis=0) / size[:, None]
-    t = edges + (size - 1) / 2
-    values, vectors = _kernels(tuple(t))
+    means = change if group == 1 else _group_means(change, group)
     noise = noise / group
-    parts = vectors @ np.ascontiguousarray(means).view(float)  # real and imaginary parts side by side
-    power = (parts**2).reshape(*parts.shape[:2], m, 2).sum(axis=3) / noise
-    rest = 1 / (1 + values[:, :, None] * (share / noise))
-    log_likelihood = (np.log(rest) - power * rest).sum(axis=(1, 2))
-    weight = np.exp(log_likelihood - log_likelihood.max())
-    keep = (1 - rest) * (weight / weight.sum())[:, None, None]
-    parts *= np.repeat(keep, 2, axis=2)
-    smoothed = np.tensordot(vectors, parts, ([0, 1], [0, 1])).view(complex)
-    variance = keep.sum(axis=(0, 1)) * noise / len(t)
+    parts = basis @ means.view(float)  # real and imaginary parts side by side
+    variance = weigh(parts.reshape(*values.shape, 2 * m), values, share, noise) / len(t)
+    smoothed = (basis.T @ parts).view(complex)
     if group == 1:
         return smoothed, variance
     return np.stack([np.interp(np.arange(n), t, column) for column in smoothed.T], axis=1), variance
+
+
+def _group_means(x: np.ndarray, group: int) -> np.ndarray:
+    """Means over each `group` rows of x, and over those that are left at the end."""
+    first = np.arange(0, len(x), group)
+    return np.add.reduceat(x, first, axis=0) / np.diff(np.append(first, len(x)))[:, None]
