@@ -15,6 +15,7 @@ def compile_kernels() -> None:
     from .fec.ldpc import LdpcCode
     from .lm import network
     from .lm.product import linear, product
+    from .modem import BurstModulator, BurstReceiver, Numerology
 
     code = LdpcCode(100, 300)
     code.decode(np.where(code.encode(np.zeros(100, np.uint8)), 5.0, -5.0).astype(np.float32))
@@ -24,6 +25,11 @@ def compile_kernels() -> None:
     network.gelu(network.layer_norm(row, weights, weights, 1e-5))
     network.attention(row, np.ones((1, 3)))
     network.gather(np.ones((1, 1, 3)), np.zeros((1, 1), np.int16), np.ones((1, 1), bool), row)
+    modulator = BurstModulator(Numerology(), 48, 2)
+    samples = modulator.modulate(np.zeros(48, np.uint8), np.ones(48, np.complex64))
+    receiver = BurstReceiver(Numerology(), 48, lambda llr: 0, lambda header: 48)
+    receiver.push(samples)
+    receiver.flush()
     samples = np.ones(64, np.complex64)
     for name in ("rayleigh", "tdl-a"):
         make_channel(name, rate=1e6, snr_db=10.0, cfo_hz=10.0, clock_ppm=1.0, linewidth_hz=1.0).process(samples)

@@ -17,6 +17,7 @@ MODULES = (
     "soundspring.coding.pmf",
     "soundspring.lm.network",
     "soundspring.lm.product",
+    "soundspring.modem._kernels",
 )
 
 

@@ -53,6 +53,37 @@ def widest_energy(spectrum, width):
 
 
 @numba.njit(cache=True)
+def square(x):
+    """|x|^2, without the root that np.abs would take."""
+    return x.real**2 + x.imag**2
+
+
+@numba.njit(cache=True)
+def estimate(answer, gram, prior, noise, steer, at):
+    """Linear MMSE estimate of taps of variance `prior` [lags]; answer = gram taps + noise of covariance gram * noise.
+
+    steer [active, lags] carries taps to carriers, `at` are the pilots among these. Returns what `Channel` holds: (h,
+    variance of its error, es, share, vectors, spread, unseen).
+    """
+    covariance = np.linalg.inv(gram / noise + np.diag(1 / prior).astype(np.complex128))
+    taps = covariance @ (answer / noise)
+    h = steer @ taps
+    carried = steer @ covariance
+    error = np.empty(len(h))
+    for j in range(len(h)):
+        error[j] = np.vdot(steer[j], carried[j]).real
+    es = (square(h) + error).mean()
+    power = square(taps) + np.diag(covariance).real  # sharper than the profile, which the chirps' band smears
+    shape = (steer * (es / power.sum() * power)) @ np.ascontiguousarray(steer[at].conj().T)
+    share, vectors = np.linalg.eigh(shape[at])
+    share = np.maximum(share, 1e-6 * share[-1])
+    vectors = np.ascontiguousarray(vectors)
+    spread = (shape @ vectors) / share
+    unseen = np.maximum(es - square(spread) @ share, 0)
+    return h, error, es, share, vectors, spread, unseen
+
+
+@numba.njit(cache=True)
 def gauss_newton(z, by_carrier, carriers, t, span, drift, prior, precision):
     """Maximum a posteriori (a, b, c, d) of the phase a + b t + c k + d k t, the span doubled until it is all of z.
 
@@ -136,40 +167,96 @@ def weigh(parts, values, share, noise):
 
 
 @numba.njit(cache=True)
-def evidence(turned, response, pilots, at, rest, error, n_header):
-    """Energies that are noise alone: (of the pilots, of the header's quadrature divided by 1 + error).
+def smooth(change, group, middle, values, basis, share, noise):
+    """`weigh` applied to the changes complex128 [n, m], or if there are many to the means over each `group` symbols.
 
-    turned, response [n, active]; pilots [n, pilots] of +-1 on the carriers `at`; the header is BPSK on the diagonal, in
-    the first n_header symbols on the carriers `rest`.
+    middle [g]: of these groups; values [processes, g], basis [processes g, g]: eigenvalues and eigenvectors (rows).
+    Returns (smoothed [n, m], mean variance of its error [m]).
     """
-    residual = quadrature = 0.0
-    for i in range(len(turned)):
-        for p in range(len(at)):
-            d = turned[i, at[p]] * pilots[i, p] - response[i, at[p]]
-            residual += d.real * d.real + d.imag * d.imag
-    for i in range(n_header):
-        for j in rest:
-            h = response[i, j]
-            y = turned[i, j] * np.conj(h)
-            size = h.real * h.real + h.imag * h.imag + 1e-30
-            quadrature += (y.imag - y.real) ** 2 / (2 * size * (1 + error[j]))
-    return residual, quadrature
+    n, m = change.shape
+    means = change
+    if group > 1:
+        means = np.zeros((len(middle), m), np.complex128)
+        for i in range(n):
+            means[i // group] += change[i]
+        # They are weighted like whole groups: the last may be shorter, which is a little too trusting of it.
+        for i in range(len(middle)):
+            means[i] /= min(group, n - i * group)
+    parts = basis @ means.view(np.float64)  # real and imaginary parts side by side
+    variance = weigh(parts.reshape((*values.shape, 2 * m)), values, share, noise / group) / len(middle)
+    smoothed = (np.ascontiguousarray(basis.T) @ parts).view(np.complex128)
+    if group == 1:
+        return smoothed, variance
+    out = np.empty((n, m), np.complex128)
+    for j in range(m):
+        out[:, j] = np.interp(np.arange(n), middle, smoothed[:, j].real) + 1j * np.interp(
+            np.arange(n), middle, smoothed[:, j].imag
+        )
+    return out, variance
 
 
 @numba.njit(cache=True)
-def divide(turned, response, rest, steady, moved, unseen):
-    """Symbols complex64 and their noise variances float32 [n, len(rest)]: turned / response, and (steady[j] +
-    moved[i] unseen[j]) / |response|^2; steady, unseen [active], moved [n].
+def follow(received, pilots, at, carriers, times, h, noise, start, span, prior, processes, share, vectors, spread):
+    """Take the drift out, then follow what else the channel does. With n symbols and the carriers `at` being pilots:
+
+    received complex64 [n, active], pilots float32 [n, pilots] of +-1; start, span, prior: as of `gauss_newton`;
+    processes: as of `smooth`; h, share, vectors, spread: see `Channel`. Returns (drift [4], received without it,
+    response complex64 [n, active], size of the change beside the channel's [n], variance of its error [active],
+    degrees of freedom that it took).
     """
-    symbols = np.empty((len(turned), len(rest)), np.complex64)
-    variance = np.empty(symbols.shape, np.float32)
-    for i in range(len(turned)):
+    n, count = pilots.shape
+    expected = h[at]
+    z = np.empty((n, count), np.complex128)
+    for i in range(n):
+        for p in range(count):
+            z[i, p] = received[i, at[p]] * pilots[i, p] * np.conj(expected[p])
+    weight, k = square(expected), carriers[at]
+    mixed = (weight * k).sum()
+    by_carrier = np.array([[weight.sum(), mixed], [mixed, (weight * k * k).sum()]]) * (2 / noise)
+    drift = gauss_newton(z, by_carrier, k, times, span, start, prior, 2 / noise)
+    turned = turn_back(received, drift, carriers, times)
+    for i in range(n):
+        for p in range(count):
+            z[i, p] = turned[i, at[p]] * pilots[i, p] - expected[p]
+    group, middle, values, basis = processes
+    smoothed, error = smooth(z @ vectors.conj(), group, middle, values, basis, share, noise)
+    response = (h + smoothed @ np.ascontiguousarray(spread.T)).astype(np.complex64)
+    moved = square(smoothed).sum(axis=1) / share.sum()
+    return drift, turned, response, moved, square(spread) @ error, n * error.sum() / noise
+
+
+@numba.njit(cache=True)
+def settle(turned, response, pilots, at, rest, n_header, error, noise, noise_dof, dof, steady, moved, unseen):
+    """Measure the noise again and divide by the response: what `follow` returned -> (symbols complex64 [n, rest], their
+    noise variances float32, noise, noise_dof, rms of the pilots' residuals).
+
+    The header is BPSK on the diagonal in the first n_header symbols, so that across it there is noise alone.
+    """
+    n = len(turned)
+    residual = quadrature = 0.0
+    for i in range(n):
+        for p in range(len(at)):
+            d = turned[i, at[p]] * pilots[i, p] - response[i, at[p]]
+            residual += d.real * d.real + d.imag * d.imag
+    symbols = np.empty((n, len(rest)), np.complex64)
+    variance = np.empty((n, len(rest)), np.float32)
+    for i in range(n):
         for place, j in enumerate(rest):
             h = response[i, j]
-            scale = 1 / (h.real * h.real + h.imag * h.imag + 1e-30)
-            symbols[i, place] = turned[i, j] * np.conj(h) * scale
-            variance[i, place] = (steady[j] + moved[i] * unseen[j]) * scale
-    return symbols, variance
+            y = turned[i, j] * np.conj(h)
+            size = h.real * h.real + h.imag * h.imag + np.float32(1e-30)
+            symbols[i, place] = y / size
+            variance[i, place] = size
+            if i < n_header:
+                quadrature += (y.imag - y.real) ** 2 / (2 * size * (1 + error[j]))
+    energy = noise * noise_dof + residual / (1 + error[at].mean()) + quadrature
+    noise_dof += max(pilots.size - dof - 2, 1.0) + n_header * len(rest) / 2
+    noise = energy / noise_dof
+    for i in range(n):
+        for place, j in enumerate(rest):
+            spread = noise * (1 + error[j]) + steady[j] + moved[i] * unseen[j]
+            variance[i, place] = spread / variance[i, place]
+    return symbols, variance, noise, noise_dof, math.sqrt(residual / pilots.size)
 
 
 @numba.njit(cache=True)

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The channel's response at each carrier, with the accuracy to which it is known."""
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
+from ._kernels import estimate
 from .acquire import Acquisition
 from .numerology import Numerology
 
 
-@dataclass(frozen=True)
-class Channel:
+class Channel(NamedTuple):
     """Channel estimate.
 
     h: response of each active carrier, [active]
@@ -60,24 +60,7 @@ def estimate_channel(fine: Acquisition, noise: float, numerology: Numerology, ov
         fine: from the preamble, the carrier offset already taken out
         noise: noise variance per carrier
     """
-    noise_in = noise * oversampling
     prior = fine.profile / np.diag(fine.gram).real ** 2
-    covariance = np.linalg.inv(fine.gram / noise_in + np.diag(1 / prior))
-    taps = covariance @ fine.answer / noise_in
     steer = _steering(numerology, oversampling, tuple((fine.lags - fine.centre).tolist()))
-    h = steer @ taps
-    error = ((steer @ covariance).view(float) * steer.view(float)).sum(axis=1)
-    es = float((np.vdot(h, h).real + error.sum()) / len(h))
-    power = square(taps) + np.diag(covariance).real  # sharper than the profile, which the chirps' band smears
-    at = numerology.pilot_index
-    shape = (steer * (es / power.sum() * power)) @ steer[at].conj().T
-    share, vectors = np.linalg.eigh(shape[at])
-    share = np.maximum(share, 1e-6 * share[-1])
-    spread = (shape @ vectors) / share
-    unseen = np.maximum(es - square(spread) @ share, 0)
-    return Channel(h, error / noise, noise, numerology.active - 1, es, share, vectors, spread, unseen)
-
-
-def square(x: np.ndarray) -> np.ndarray:
-    """|x|^2, without the root that np.abs would take."""
-    return x.real**2 + x.imag**2
+    h, error, es, *modes = estimate(fine.answer, fine.gram, prior, noise * oversampling, steer, numerology.pilot_index)
+    return Channel(h, error / noise, noise, numerology.active - 1.0, es, *modes)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.fft
 
 from ._kernels import cut
 from .acquire import Acquirer
@@ -51,6 +50,7 @@ class _Pending:
     arrival: int = 0
     cut: int = 0  # input samples from `start` to the first sample of the first training symbol's DFT
     channel: Channel | None = None
+    received: np.ndarray | None = None  # carriers of the symbols so far, header first
     drift: np.ndarray | None = None  # during the header
     header: Any = field(default=None)
     payload: int = 0
@@ -110,11 +110,11 @@ class BurstReceiver:
         self._acquirer = Acquirer(numerology, self._ratio)
         self._symbol = int(numerology.symbol_length * self._ratio)
         self._rate_hz = numerology.rate * float(self._ratio)
-        # The middle of the prefix may lie between two samples: the DFT begins at the one before, and a ramp makes good.
+        # The middle of the prefix may lie between two samples; the DFT begins at the one before, its phases between them.
         self._half_prefix, over = divmod(numerology.cp * self._ratio, 2)
-        size = int(numerology.fft * self._ratio)
-        ramp = np.exp(2j * np.pi / size * float(over / 2) * numerology.carriers)
-        self._ramp = (ramp / (float(self._ratio) * math.sqrt(numerology.fft))).astype(np.complex64)
+        n = np.arange(int(numerology.fft * self._ratio))[:, None] - float(over / 2)
+        dft = np.exp(-2j * np.pi / len(n) * n * numerology.carriers)
+        self._dft = (dft / (float(self._ratio) * math.sqrt(numerology.fft))).astype(np.complex64)
         self.detections = self.header_failures = self.truncated = 0
         self._restart()
 
@@ -213,9 +213,11 @@ class BurstReceiver:
         p.cfo_hz += fine.cfo_hz
         p.arrival = p.start + int(fine.arrival)
         p.cut = int(fine.centre) + 2 * CHIRP_SYMBOLS * self._symbol + self._half_prefix
-        noise = training_noise(self._carriers(p, 0, TRAINING_SYMBOLS), self.numerology)
+        p.received = self._carriers(p, 0, TRAINING_SYMBOLS + self._header_symbols)
+        noise = training_noise(p.received[:TRAINING_SYMBOLS], self.numerology)
         p.channel = estimate_channel(fine, noise, self.numerology, ratio)
-        result = self._equalise(p, self._header_symbols)
+        p.received = p.received[TRAINING_SYMBOLS:]
+        result = self._equalise(p)
         p.drift = result.drift
         bits = slice(0, self._header_bits)
         llr = demap(result.symbols.ravel()[bits], result.noise_var.ravel()[bits], 1)
@@ -230,26 +232,27 @@ class BurstReceiver:
         return None
 
     def _finish(self, p: _Pending) -> Burst:
-        return self._report(p, self._equalise(p, self._header_symbols + self.numerology.symbols_for(p.payload)))
+        if p.payload:
+            first, count = TRAINING_SYMBOLS + self._header_symbols, self.numerology.symbols_for(p.payload)
+            p.received = np.concatenate([p.received, self._carriers(p, first, count)])
+        return self._report(p, self._equalise(p))
 
-    def _equalise(self, p: _Pending, n_symbols: int) -> Equalised:
+    def _equalise(self, p: _Pending) -> Equalised:
         numerology = self.numerology
         length = PREAMBLE_SYMBOLS * numerology.symbol_length
         energy = max(p.channel.es / p.channel.noise, 1e-3) * length * numerology.active / numerology.fft
         # Twice the Cramer-Rao bound of the offset of a known signal of this energy and length, and a floor of 5 Hz.
         cfo_sd = 2 * math.sqrt(6 / energy) / length * numerology.symbol_length
         cfo_sd = math.hypot(cfo_sd, 2 * math.pi * 5 * numerology.symbol_duration)
-        received = self._carriers(p, TRAINING_SYMBOLS, n_symbols)
-        return equalise(received, self._header_symbols, p.channel, numerology, cfo_sd, p.drift)
+        return equalise(p.received, self._header_symbols, p.channel, numerology, cfo_sd, p.drift)
 
     def _carriers(self, p: _Pending, first: int, count: int) -> np.ndarray:
         """Active carriers [count, active] of the OFDM symbols from `first` on (0 = training), offset removed."""
-        size = int(self.numerology.fft * self._ratio)
         begin = p.start + p.cut + first * self._symbol - self._base
+        size = len(self._dft)
         body = self._buffer[begin : begin + (count - 1) * self._symbol + size]
         step = -2 * np.pi * p.cfo_hz / self._rate_hz
-        rows = cut(body, self._symbol, count, size, step * (p.cut + first * self._symbol), step)
-        return scipy.fft.fft(rows, overwrite_x=True).take(self.numerology.carriers, axis=1, mode="wrap") * self._ramp
+        return cut(body, self._symbol, count, size, step * (p.cut + first * self._symbol), step) @ self._dft
 
     def _report(self, p: _Pending, result: Equalised) -> Burst:
         skip, numerology = self._header_symbols, self.numerology
