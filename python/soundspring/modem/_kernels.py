@@ -260,6 +260,24 @@ def settle(turned, response, pilots, at, rest, n_header, error, noise, noise_dof
 
 
 @numba.njit(cache=True)
+def normalise(answers, length, keep, band):
+    """Powers of the first two rows over the mean power in the band, as the third row shows it; float32 [keep] each.
+
+    answers complex64 [3, size]; the mean is over the `length` samples from each on, divided by `band`.
+    """
+    size = answers.shape[1]
+    energy = np.zeros(size + 1)
+    for i in range(size):
+        energy[i + 1] = energy[i] + square(answers[2, i])
+    least = 1e-10 * energy[-1] / size + 1e-30  # silence beside a burst is not a signal
+    up, down = np.empty(keep, np.float32), np.empty(keep, np.float32)
+    for i in range(keep):
+        scale = np.float32(1 / max((energy[i + length] - energy[i]) / (band * length), least))
+        up[i], down[i] = square(answers[0, i]) * scale, square(answers[1, i]) * scale
+    return up, down
+
+
+@numba.njit(cache=True)
 def pair(up, down, n, low, high, unlike):
     """An answer up[n] with the greatest of down[low:high]: (sum, place of that); the sum of unlike ones is 0."""
     m = low

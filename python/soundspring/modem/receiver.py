@@ -110,7 +110,7 @@ class BurstReceiver:
         self._acquirer = Acquirer(numerology, self._ratio)
         self._symbol = int(numerology.symbol_length * self._ratio)
         self._rate_hz = numerology.rate * float(self._ratio)
-        # The middle of the prefix may lie between two samples; the DFT begins at the one before, its phases between them.
+        # The middle of the prefix may lie between two samples: the DFT begins at the one before, its phases do not.
         self._half_prefix, over = divmod(numerology.cp * self._ratio, 2)
         n = np.arange(int(numerology.fft * self._ratio))[:, None] - float(over / 2)
         dft = np.exp(-2j * np.pi / len(n) * n * numerology.carriers)
@@ -228,7 +228,7 @@ class BurstReceiver:
             p.header, p.payload = None, 0
             return self._report(p, result)
         symbols = TRAINING_SYMBOLS + self._header_symbols + self.numerology.symbols_for(p.payload)
-        p.need = p.start + p.cut + 1 + symbols * self._symbol - int(self.numerology.cp * ratio)
+        p.need = p.start + p.cut + symbols * self._symbol - int(self.numerology.cp * ratio)
         return None
 
     def _finish(self, p: _Pending) -> Burst:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import scipy.fft
 
-from ._kernels import pair
+from ._kernels import normalise, pair
 from .burst import CHIRP_SYMBOLS, chirp
 from .numerology import Numerology
 
@@ -93,14 +93,8 @@ class ChirpSearch:
         spectrum = scipy.fft.fft(samples)
         half = self._size // 2
         spectrum = np.concatenate([spectrum[:half], spectrum[-half:]]) * np.float32(self._size / len(samples))
-        power = scipy.fft.ifft(self._bank * spectrum, overwrite_x=True)
-        power = power.real**2 + power.imag**2
-        energy = np.concatenate([[0.0], np.cumsum(power[2], dtype=float)])
-        window = energy[self._chirp : self._chirp + self._keep] - energy[: self._keep]
-        noise = window / (self._band * self._chirp)
-        noise = np.maximum(noise, 1e-10 * energy[-1] / self._size + 1e-30)  # silence beside a burst is not a signal
-        scale = (1 / noise).astype(np.float32)
-        return power[0, : self._keep] * scale, power[1, : self._keep] * scale
+        answers = scipy.fft.ifft(self._bank * spectrum, overwrite_x=True)
+        return normalise(answers, self._chirp, self._keep, self._band)
 
     def _decide(self) -> list[Detection]:
         """Settle every place whose whole neighbourhood has been seen."""
