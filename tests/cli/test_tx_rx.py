@@ -50,6 +50,11 @@ def address():
         return f"zmq:tcp://127.0.0.1:{server.getsockname()[1]}"
 
 
+def obeying() -> None:
+    """As in a terminal: background jobs of a shell are started with SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tiny_models_dir, tmp_path):
     """Start the command in a process of its own; what still runs at the end is killed."""
@@ -59,7 +64,8 @@ def start(tiny_models_dir, tmp_path):
         environment = os.environ | {"SOUNDSPRING_MODELS": str(tiny_models_dir), "PYTHONPATH": str(ROOT / "python")}
         log = open(tmp_path / f"log{len(running)}", "w")
         running.append(subprocess.Popen([sys.executable, "-m", "soundspring.cli", *map(str, words)], cwd=tmp_path,
-                                        env=environment, stdout=log, stderr=subprocess.STDOUT))
+                                        env=environment, stdout=log, stderr=subprocess.STDOUT,
+                                        preexec_fn=obeying))
         log.close()
         running[-1].log = Path(log.name)
         return running[-1]
