@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import sync_page  # noqa: E402
 from ldpc_fer import KS, RATES, normal_approximation  # noqa: E402
+from pages import table  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
@@ -30,11 +31,6 @@ def machine(figures: dict) -> str:
     packages = ", ".join(f"{name} {facts[name]}" for name in ("numpy", "numba"))
     cores = f"One core of {facts['cpu']} ({facts['cores']} cores)"
     return f"{cores}, {facts['system']}, Python {facts['python']}, {packages}."
-
-
-def table(head: list[str], rows: list[list]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def ldpc_speed() -> str:

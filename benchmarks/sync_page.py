@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-
-def _table(head: list, rows: list[list]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+from pages import table
 
 
 def _db(values: list) -> str:
@@ -36,7 +33,7 @@ oscillator at each end for carrier and sample clock, within {f["ppm"]:g} ppm of 
 channel filter, then {f["oversampling"]:g} samples per critical sample; random arrival and phase.
 At least {fewest} bursts a point: distances are good to about 0.1 dB over AWGN and 0.5 dB in fading.
 
-{_table(head, rows)}
+{table(head, rows)}
 
 ![Synchronisation](images/sync.png)
 """
@@ -51,7 +48,7 @@ def synchronisation(f: dict) -> str:
 
 The lowest profile, BPSK at rate 1/5, loses 10 % of its packets at {f["lowest_threshold_db"]:.1f} dB over AWGN.
 
-{_table(["Es/N0, dB", "bursts", "not found", "found, header failed"], rows)}
+{table(["Es/N0, dB", "bursts", "not found", "found, header failed"], rows)}
 
 {noise["seconds"] / 60:g} minutes of noise at 1 MS/s: {noise["detections"]} places taken for a preamble,
 {noise["bursts"]} with a good header.
@@ -78,7 +75,7 @@ def peaks(f: dict) -> str:
 
 Peak power of a burst over the mean of its OFDM symbols, and how far `papr_db` moves thresholds (AWGN).
 
-{_table(["limit, dB", "median burst, dB", "highest, dB", *(f"cost, {n}, dB" for n in names)], rows)}
+{table(["limit, dB", "median burst, dB", "highest, dB", *(f"cost, {n}, dB" for n in names)], rows)}
 """
 
 
