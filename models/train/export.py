@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turn a training checkpoint into a model folder: float16 weights and a config.yaml that tells how they came about.
+"""Turn a training checkpoint into a model folder: weights (float16, codebooks eight bits) and what is known of them.
 
     python models/train/export.py codec --checkpoint RUN/checkpoint.pt --models models
     python models/train/export.py lm --checkpoint RUN/checkpoint.pt --models models --tokens DIR
@@ -67,7 +67,9 @@ def export_codec(saved: dict, folder: Path, more: dict, before: dict | None = No
     check_half(codec.state_dict())
     if not codec.quantizer.codebooks.any():
         raise ValueError("checkpoint: the codebooks are empty; train the codec beyond its --warm-steps")
-    weights.save(folder, "codec", codec.to_dict(), codec.state_dict(), **more)
+    tensors = codec.state_dict()
+    tensors |= weights.eight_bits("quantizer.codebooks", tensors.pop("quantizer.codebooks"))
+    weights.save(folder, "codec", codec.to_dict(), tensors, **more)
 
 
 def histogram(tokens: np.ndarray, entries: int) -> torch.Tensor:

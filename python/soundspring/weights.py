@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Module
 
 
@@ -97,7 +98,22 @@ def load(folder: Path, kind: str) -> tuple[dict, dict]:
             tensors |= load_file(folder / name)
         except SafetensorError as error:
             raise ValueError(f"{folder / name} holds no tensors ({error}): install the models again") from error
-    return tensors, config
+    return _from_eight_bits(tensors), config
+
+
+def eight_bits(name: str, values: Tensor) -> dict[str, Tensor]:
+    """What to save in the place of a float tensor [..., n] that bears half the bytes: rows of int8 with a scale each.
+
+    The error is 43 dB below a row of Gaussian values; `load` gives the tensor back under its name, in float32.
+    """
+    scale = (values.abs().amax(-1, keepdim=True) / 127).half().float().clamp(min=1e-7)
+    return {f"{name}.int8": (values / scale).round().clamp(-127, 127).char(), f"{name}.scale": scale}
+
+
+def _from_eight_bits(tensors: dict) -> dict:
+    names = [k.removesuffix(".int8") for k in tensors if k.endswith(".int8")]
+    whole = {k: tensors.pop(f"{k}.int8").float() * tensors.pop(f"{k}.scale").float() for k in names}
+    return tensors | whole
 
 
 def build(folder: Path, config: dict, tensors: dict, make: Callable[[dict], Module]) -> Module:

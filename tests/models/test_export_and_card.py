@@ -49,7 +49,9 @@ def test_exported_models_load_and_belong_together(exported):
 
     folder, old, lm, tokens = exported
     codec, model = api.load(folder / "codec"), load(folder / "lm", folder / "codec")
-    torch.testing.assert_close(codec.state_dict()["quantizer.codebooks"], old["quantizer.codebooks"].float())
+    books = old["quantizer.codebooks"].float()
+    error = codec.state_dict()["quantizer.codebooks"] - books
+    assert error.pow(2).mean() < 1e-4 * books.pow(2).mean()  # eight bits an entry
     torch.testing.assert_close(model.model.state_dict()["inputs.weight"], lm["inputs.weight"].float())
     assert model.histogram.sum() == tokens.size and model.histogram[3, tokens[0, 3]] >= 1
     config = weights.load(folder / "codec", "codec")[1]

@@ -31,6 +31,17 @@ def test_what_is_saved_comes_back_as_float16(tmp_path):
     assert config["sha256"] == {"weights.safetensors": weights.sha256(tmp_path / "m/weights.safetensors")}
 
 
+def test_eight_bits_come_back_within_half_a_step(tmp_path):
+    values = torch.randn(3, 5, 64) * torch.tensor([1e-3, 1.0, 30.0])[:, None, None]
+    values[1, 2] = 0
+    weights.save(tmp_path / "m", "codec", {}, weights.eight_bits("books", values))
+    back, _ = weights.load(tmp_path / "m", "codec")
+    assert list(back) == ["books"] and back["books"].dtype == torch.float32
+    step = values.abs().amax(-1, keepdim=True) / 127
+    assert ((back["books"] - values).abs() <= 0.6 * step + 1e-6).all() and not back["books"][1, 2].any()
+    assert (tmp_path / "m/weights.safetensors").stat().st_size < 1.3 * values.numel()
+
+
 def test_names_and_places(models, monkeypatch, tmp_path):
     assert weights.models_dir() == models and weights.model_names() == ["codec", "lm"]
     assert weights.find_model("lm") == models / "lm" and weights.faults(models / "lm") == []
