@@ -5,6 +5,7 @@ Stich: "Local SGD converges fast and communicates little", ICLR 2019. They meet 
 once in many steps that costs little, and what is tested on processors is what runs on GPUs.
 """
 
+import atexit
 import os
 
 import torch
@@ -18,6 +19,7 @@ class Together:
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("gloo")
+            atexit.register(dist.destroy_process_group)  # else its threads may abort an ending process
 
     @staticmethod
     def device(kind: str) -> torch.device:
