@@ -12,6 +12,7 @@ def compile_kernels() -> None:
     """Call everything that is compiled once, with the types that a link uses; quick when that was done before."""
     from .channel.factory import make_channel
     from .coding import pmf
+    from .coding.search import RateDistortionSearch
     from .fec.ldpc import LdpcCode
     from .lm import network
     from .lm.product import linear, product
@@ -20,11 +21,14 @@ def compile_kernels() -> None:
     code = LdpcCode(100, 300)
     code.decode(np.where(code.encode(np.zeros(100, np.uint8)), 5.0, -5.0).astype(np.float32))
     pmf.cumulative(np.zeros((1, 4)))
+    book, nothing = np.zeros((1, 4, 3), np.float32), np.zeros((1, 0), np.int16)
+    search = RateDistortionSearch(book, 1.0, 1).above(book[0, :1], nothing, nothing, 0)
+    search(np.zeros(1, int), lambda *_: np.zeros((1, 4), np.float32)).best(1)
     row, weights = np.ones((1, 3)), np.ones(3)
     product(row, linear(np.ones((3, 3))))
     network.gelu(network.layer_norm(row, weights, weights, 1e-5))
     network.attention(row, np.ones((1, 3)))
-    network.gather(np.ones((1, 1, 3)), np.zeros((1, 1), np.int16), np.ones((1, 1), bool), row)
+    network.gather(np.ones((1, 1, 3)), np.zeros((1, 1), np.int16), np.ones((1, 1), bool), 0, 1, row)
     modulator = BurstModulator(Numerology(), 48, 2)
     samples = modulator.modulate(np.zeros(48, np.uint8), np.ones(48, np.complex64))
     receiver = BurstReceiver(Numerology(), 48, lambda llr: 0, lambda header: 48)

@@ -66,6 +66,13 @@ class Models:
         return PmfSource(self.lm.model)
 
     @cached_property
+    def correlate(self):
+        """search.Product of the codebooks."""
+        from .lm.rough import Products
+
+        return Products(self.lm.codebooks.transpose(1, 2))
+
+    @cached_property
     def static(self) -> pmf.StaticPmf:
         return pmf.StaticPmf(self.lm.histogram)
 
@@ -76,7 +83,7 @@ class Models:
 
     def load(self) -> None:
         """Load everything now rather than at first use."""
-        _ = self.codec, self.source, self.static
+        _ = self.codec, self.source, self.correlate, self.static
 
 
 @lru_cache(maxsize=2)
@@ -247,7 +254,8 @@ class Link:
         return Decoder(self.models.codec)
 
     def entropy_encoder(self) -> SuperframeEncoder:
-        search = RateDistortionSearch(self.models.lm.codebooks.numpy(), self.profile.rate_weight)
+        books, weight = self.models.lm.codebooks.numpy(), self.profile.rate_weight
+        search = RateDistortionSearch(books, weight, product=self.models.correlate)
         return SuperframeEncoder(self.models.source, self.plan, self.models.static, search)
 
     def entropy_decoder(self) -> SuperframeDecoder:

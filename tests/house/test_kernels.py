@@ -15,6 +15,7 @@ MODULES = (
     "soundspring.fec.min_sum",
     "soundspring.channel._kernels",
     "soundspring.coding.pmf",
+    "soundspring.coding.search",
     "soundspring.lm.network",
     "soundspring.lm.product",
     "soundspring.modem._kernels",

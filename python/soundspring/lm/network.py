@@ -91,10 +91,11 @@ def attention(qkv, bias):
 
 
 @_compiled
-def gather(table, tokens, known, out):
-    """out [n, dim] += the rows of table [K, entries, dim] for the known ones of tokens int [n, k], layer by layer."""
+def gather(table, tokens, known, start, stop, out):
+    """out [n, dim] += the rows of table [K, entries, dim] for the known ones of tokens int16 [n, K], layer by layer
+    from `start` to before `stop`."""
     for i in range(tokens.shape[0]):
-        for k in range(tokens.shape[1]):
+        for k in range(start, stop):
             if known[i, k]:
                 row = table[k, tokens[i, k]]
                 for j in range(row.size):

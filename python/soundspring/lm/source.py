@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The model as the coder's source of PMFs: float64, so that both ends agree far within the coder's guard."""
 
-import math
-
 import numpy as np
 import torch
 
 from .model import MaskedLm
 from .network import Network, gather
 from .product import linear, product
+from .rough import Prices
 
 
 class PmfSource:
@@ -33,7 +32,7 @@ class PmfSource:
         self.outputs = [linear(w.numpy(), b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
         self.start, self.layer = (m.inputs.bias + m.start).numpy(), (m.depth.bias + m.layer).numpy()
         self.network, self.blind = Network(model), {}
-        self.rough, self.rough_outputs = model, outputs.float()
+        self.prices = Prices(model, outputs.float())
 
     def begin(self, tokens: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """tokens int16 [T, K], visible bool [T, K] -> trunk state float64 [T, dim], not to be changed."""
@@ -41,7 +40,7 @@ class PmfSource:
         if not seen and frames in self.blind:  # most base packets begin with nothing: always the same
             return self.blind[frames]
         x = np.tile(self.start, (frames, 1))
-        _add(self.embedding, tokens, visible, x)
+        gather(self.embedding, *_whole(tokens, visible), 0, tokens.shape[1], x)
         state = self.network.body(x)
         if not seen:
             self.blind[frames] = state
@@ -53,25 +52,21 @@ class PmfSource:
         z = self._input(state, frames, layer, tokens[frames], known[frames])
         return product(self.network.neck(z), self.outputs[layer])
 
-    @torch.inference_mode()
     def bits(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
              ) -> np.ndarray:
-        """float32 [r, entries]: what an entry costs by `logits` to five digits, of rows with tokens, known [r, K]."""
-        z = torch.from_numpy(self._input(state, frames, layer, tokens, known)).float()
-        logits = self.rough.bias[layer] + self.rough.neck(z) @ self.rough_outputs[layer]
-        return (logits.log_softmax(-1) * -(1 / math.log(2))).numpy()
+        """float32 [r, entries]: about what an entry costs by `logits`, of rows with tokens, known [r, K]."""
+        return self.prices(self._input(state, frames, layer, tokens, known), layer)
 
     def _input(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
                ) -> np.ndarray:
         """What the heads are given, float64 [r, dim], for frames [r] whose tokens are the rows of tokens, known."""
         z = state[frames] + self.layer[layer]
-        if layer:
-            tokens, known = tokens[:, :layer], known[:, :layer]
-            _add(self.lower, tokens, known, z)
-            _add(self.last[layer - 1 : layer], tokens[:, -1:], known[:, -1:], z)
+        rows = _whole(tokens, known)
+        gather(self.lower, *rows, 0, layer, z)
+        gather(self.last, *rows, max(layer - 1, 0), layer, z)
         return z
 
 
-def _add(table: np.ndarray, tokens: np.ndarray, known: np.ndarray, out: np.ndarray) -> None:
-    """`gather` with the one layout that it is compiled for."""
-    gather(table, np.ascontiguousarray(tokens, np.int16), np.ascontiguousarray(known), out)
+def _whole(tokens: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same in the one layout that `gather` is compiled for."""
+    return np.ascontiguousarray(tokens, np.int16), np.ascontiguousarray(known)
