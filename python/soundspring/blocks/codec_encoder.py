@@ -21,15 +21,17 @@ class codec_encoder(gr.sync_block):
 
     Args:
         profile: name of a link profile or a ladder, or a YAML file.
+        quantise: False leaves the vector empty and saves the time, where an `entropy_encoder` follows: it chooses the
+            tokens itself.
 
     Raises:
         ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
     """
 
-    def __init__(self, profile: str = "reference"):
+    def __init__(self, profile: str = "reference", quantise: bool = True):
         gr.sync_block.__init__(self, name="SoundSpring codec encoder", in_sig=[np.float32], out_sig=None)
         link = Link(load_ladder(profile))
-        self._profile, self._encoder = link.profile, link.codec_encoder()
+        self._profile, self._encoder, self._quantise = link.profile, link.codec_encoder(), quantise
         self._encoder.push(np.zeros(self._profile.superframe_samples, np.float32))  # warm up before the flowgraph runs
         self._encoder.reset()
         self._waiting = np.zeros(0, np.float32)
@@ -41,10 +43,10 @@ class codec_encoder(gr.sync_block):
         size = self._profile.superframe_samples
         while len(self._waiting) >= size:
             latent = self._encoder.analyse(self._waiting[:size])
-            tokens = self._encoder.quantise(latent)
+            tokens = self._encoder.quantise(latent) if self._quantise else np.zeros(0, np.int16)
             self._waiting = self._waiting[size:]
-            meta = with_entry(pmt.make_dict(), "frames", tokens.shape[0])
-            meta = with_entry(with_entry(meta, "layers", tokens.shape[1]), "latent", latent.ravel())
+            meta = with_entry(pmt.make_dict(), "frames", self._profile.superframe)
+            meta = with_entry(with_entry(meta, "layers", self._profile.layers), "latent", latent.ravel())
             self.message_port_pub(PORT, put_together(meta, tokens.ravel()))
         self.cpu_s = time.thread_time()
         return len(input_items[0])

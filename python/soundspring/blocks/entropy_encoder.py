@@ -21,8 +21,9 @@ class entropy_encoder(PduBlock):
     """s16 PDUs of a superframe's tokens in, one u8 PDU of payload bits (one a byte) out for each of its packets.
 
     Where a PDU brings the entry `soundspring_latent`, the tokens to send are chosen by their error and their bits, as
-    the profile's rate_weight weighs them. Entries of the dictionary that comes out: `soundspring_sequence` (the
-    superframe's number), `soundspring_group` (0 = base) and `soundspring_profile` (the id of the profile or rung).
+    the profile's rate_weight weighs them; its vector may then be empty. Entries of the dictionary that comes out:
+    `soundspring_sequence` (the superframe's number), `soundspring_group` (0 = base) and `soundspring_profile` (the id
+    of the profile or rung).
     Copies of earlier base packets, where the profile asks for them, come behind the packets of a superframe, with the
     original's entries and `soundspring_copy` (how many superframes earlier that was).
     A clock PDU (`soundspring_due`) follows each superframe.
@@ -82,14 +83,14 @@ class entropy_encoder(PduBlock):
         return self._ladder.rung(self._asked)
 
     def process(self, meta, data):
-        shape = (self._profile.superframe, self._profile.layers)
-        if data.size != shape[0] * shape[1]:
-            raise PduError(f"{data.size} tokens where the profile has {shape[0]} frames of {shape[1]} layers")
-        latent = entry(meta, "latent")
+        shape, latent = (self._profile.superframe, self._profile.layers), entry(meta, "latent")
         if latent is not None:
             latent = np.asarray(latent, np.float32).reshape(shape[0], -1)
+        if data.size != shape[0] * shape[1] and (data.size or latent is None):
+            raise PduError(f"{data.size} tokens where the profile has {shape[0]} frames of {shape[1]} layers")
+        tokens = data.reshape(shape) if data.size else None
         profile = self._profile_at(self._encoder.sequence)
-        sequence, groups = self._encoder.push(data.reshape(shape), latent, profile.room)
+        sequence, groups = self._encoder.push(tokens, latent, profile.room)
         self.counts.add_sent(groups)
         for index, group in enumerate(groups):
             yield _place(profile.id, sequence, index), group.bits

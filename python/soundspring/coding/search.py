@@ -13,9 +13,9 @@ from functools import partial
 import numba
 import numpy as np
 
-PATHS = 4
-# cost(frames int [r] of the superframe, layer, lower int16 [r, layer - start]) -> bits float32 [r, N] of each entry,
-# nearly as the coder will count them; each row has its own tokens in the group's layers below.
+PATHS = 6
+# cost(frames int [f] of the superframe, layer, lower int16 [f, layer - start]) -> bits float32 [f, N] of each entry,
+# nearly as the coder will count them; lower: the tokens of the group's layers below.
 Cost = Callable[[np.ndarray, int, np.ndarray], np.ndarray]
 # product(rows float32 [r, latent], layer) -> float32 [r, N]: the inner products with the entries of that layer, nearly.
 Product = Callable[[np.ndarray, int], np.ndarray]
@@ -27,8 +27,9 @@ class RateDistortionSearch:
 
     Minimises squared error + price * bits (Shoham and Gersho, "Efficient bit allocation for an arbitrary set of
     quantizers", 1988) over the layers of a packet by the M-algorithm, frame by frame, in the order in which frames are
-    coded. With weight 0 the error alone counts, with 1 a bit costs the squared error that a bit of the next layer
-    removes. One path and weight 0 find the nearest entry of each layer.
+    coded. All paths of a frame count the bits that the best of them would pay: to ask the model about each takes longer
+    than more paths, which bring more. With weight 0 the error alone counts, with 1 a bit costs the squared error that
+    a bit of the next layer removes. One path and weight 0 find the nearest entry of each layer.
     """
 
     def __init__(self, codebooks: np.ndarray, weight: float, paths: int = PATHS, product: Product | None = None):
@@ -64,11 +65,18 @@ class Paths:
         self.search, self.start, self.frames, self.cost = search, start, frames, cost
         self.residual = residual[frames][:, None]  # [f, paths, latent]
         self.tokens = np.zeros((len(frames), 1, 0), np.int16)
-        self.bits = np.zeros((len(frames), 1), np.float32)
+        self.paid = np.zeros((len(frames), 1), np.float32)  # bits
         self.found = [(self.tokens[:, 0], 0.0)]  # best tokens and bits of each number of layers
 
-    def best(self, n: int) -> tuple[np.ndarray, float]:
-        """The tokens int16 [f, n] to send where n layers are sent, and about how many bits they cost."""
+    def best(self, n: int) -> np.ndarray:
+        """The tokens int16 [f, n] to send where n layers are sent."""
+        return self._found(n)[0]
+
+    def bits(self, n: int) -> float:
+        """About how many bits they cost."""
+        return self._found(n)[1]
+
+    def _found(self, n: int) -> tuple[np.ndarray, float]:
         while len(self.found) <= n:
             self._extend()
         return self.found[n]
@@ -76,35 +84,32 @@ class Paths:
     def _extend(self) -> None:
         """One layer more; the paths stay in the order of their cost."""
         s, (f, old, n) = self.search, self.tokens.shape
-        layer = self.start + n
-        bits = self.cost(np.repeat(self.frames, old), layer, self.tokens.reshape(f * old, n))
-        flat = self.residual.reshape(f * old, -1)
-        before = 0.5 * (flat * flat).sum(1) + s.half_price[layer] * self.bits.ravel()
-        inner = s.product(flat, layer)
-        parent, entry = _least(before, bits, inner, s.half_price[layer], s.half_energy[layer], f, s.paths)
+        layer, flat = self.start + n, self.residual.reshape(f * old, -1)
+        bits, inner = self.cost(self.frames, layer, self.tokens[:, 0]), s.product(flat, layer)
+        before = 0.5 * (flat * flat).sum(1) + s.half_price[layer] * self.paid.ravel()
+        here = s.half_price[layer] * bits + s.half_energy[layer]
+        parent, entry = _least(before.reshape(f, old), here, inner.reshape(f, old, -1), s.paths)
         row = np.arange(f)[:, None]
         self.residual = self.residual[row, parent] - s.books[layer][entry]
-        self.bits = self.bits[row, parent] + bits[row * old + parent, entry]
+        self.paid = self.paid[row, parent] + bits[row, entry]
         self.tokens = np.concatenate([self.tokens[row, parent], entry[..., None].astype(np.int16)], 2)
-        self.found.append((self.tokens[:, 0], float(self.bits[:, 0].sum())))
+        self.found.append((self.tokens[:, 0], float(self.paid[:, 0].sum())))
 
 
 @numba.njit(cache=True, nogil=True)
-def _least(before, bits, inner, half_price, half_energy, frames, keep):
-    """The `keep` best of each frame, best first: parent and entry int64 [frames, keep].
+def _least(before, here, inner, keep):
+    """The `keep` best of each frame, best first: parent and entry int64 [f, keep].
 
-    Half the cost of an entry is before[row] + half_price * bits - inner + half_energy; float32 [rows], [rows, N],
-    [rows, N] and [N], the rows of a frame side by side.
+    Half the cost of an entry is before [f, paths] + here [f, N] - inner [f, paths, N], all float32.
     """
-    old, entries = len(before) // frames, half_energy.size
+    frames, paths, entries = inner.shape
     parent, entry = np.zeros((frames, keep), np.int64), np.zeros((frames, keep), np.int64)
     half = np.empty(entries, np.float32)
     for f in range(frames):
         best = np.full(keep, np.inf, np.float32)
-        for p in range(old):
-            row = f * old + p
+        for p in range(paths):
             for j in range(entries):
-                half[j] = before[row] + half_price * bits[row, j] - inner[row, j] + half_energy[j]
+                half[j] = before[f, p] + here[f, j] - inner[f, p, j]
             for j in range(entries):
                 if half[j] < best[-1]:
                     at = keep - 1

@@ -44,8 +44,11 @@ class PmfSource(Protocol):
 class Choice(Protocol):
     """What to code in the frames of a step."""
 
-    def best(self, n: int) -> tuple[np.ndarray, float]:
-        """Tokens int16 [f, n] for the group's first n layers, and about how many bits they cost."""
+    def best(self, n: int) -> np.ndarray:
+        """Tokens int16 [f, n] for the group's first n layers."""
+
+    def bits(self, n: int) -> float:
+        """About how many bits they cost."""
 
 
 # choose(frames int [f] of the superframe, cost: see search.Cost) -> a Choice.
@@ -237,7 +240,7 @@ class _Job:
             raise ValueError(f"tokens: must be 0..{(1 << TOKEN_BITS) - 1}; got {used.min()}..{used.max()}")
         self.source, self.group, self.offset, self.visible = source, group, offset, visible
         self.static = static or pmf.StaticPmf.flat(group.layers[1])
-        self.choose = choose
+        self.choose = choose or (lambda frames, _: _Given(self, frames))
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
         self._first_state: Any = None
         self._first_pmfs: dict[tuple[int, tuple[int, ...], bytes], _Pmfs] = {}  # by layer, frames, lower tokens
@@ -329,9 +332,7 @@ class _Job:
         _put(coder, _form_cumulative(self.group), self._form(n, False))
 
         def choose(state: Any, frames: np.ndarray, work: np.ndarray, seen: np.ndarray) -> np.ndarray:
-            if self.choose is None:
-                return self.truth[frames, self.group.layers[0]:][:, :n]
-            return self._choice(state, frames, work, seen).best(n)[0]
+            return self._choice(state, frames, work, seen).best(n)
 
         def write(pmfs: _Pmfs, chosen: np.ndarray) -> np.ndarray:
             nonlocal model_bits
@@ -353,9 +354,7 @@ class _Job:
 
     def encode_static(self, n: int, room: int | None) -> tuple[Encoder, np.ndarray, bool, float]:
         """Code with the static table n layers, or as many of them as fit."""
-        own = self.truth[:, slice(*self.group.layers)]
-        if self.choose:
-            own = self.choose(np.arange(self.group.frames), self._static_cost).best(n)[0]
+        own = self.choose(np.arange(self.group.frames), self._static_cost).best(n)
         for count in range(n, -1, -1):
             coder = Encoder()
             _put(coder, _form_cumulative(self.group), self._form(count, True))
@@ -398,18 +397,31 @@ class _Job:
         """Ideal bits of the layers, lowest first, each knowing the lower ones; ends with the first beyond `room`."""
         state = self._begin(self.known_tokens.copy(), self.visible.copy(), True)
         frames, (start, stop) = np.arange(self.group.frames), self.group.layers
-        if self.choose:
-            choice, total = self._choice(state, frames, self.known_tokens, self.visible), [0.0]
-            while len(total) <= stop - start and total[-1] <= room:
-                total.append(max(total[-1], choice.best(len(total))[1]))
-            return list(np.diff(total))
-        work, known, costs = self.known_tokens.copy(), self.visible.copy(), []
-        for layer in range(start, stop):
-            costs.append(self._pmfs(state, frames, layer, work, known).code_length(self.truth[:, layer]))
-            if sum(costs) > room:
-                break
-            work[self.span, layer], known[self.span, layer] = self.truth[:, layer], True
-        return costs
+        choice, total = self._choice(state, frames, self.known_tokens, self.visible), [0.0]
+        while len(total) <= stop - start and total[-1] <= room:
+            total.append(max(total[-1], choice.bits(len(total))))
+        return list(np.diff(total))
 
     def _form(self, n: int, fallback: bool) -> int:
         return 2 * (n if self.group.elastic else 0) + fallback
+
+
+class _Given:
+    """The tokens of a job as they are, in `frames`: a Choice where there is none."""
+
+    def __init__(self, job: _Job, frames: np.ndarray):
+        self.job, self.frames, self.start, self.total = job, frames, job.group.layers[0], [0.0]
+
+    def best(self, n: int) -> np.ndarray:
+        return self.job.truth[self.frames, self.start:self.start + n]
+
+    def bits(self, n: int) -> float:
+        """By the model, in a first step with all the frames."""
+        job = self.job
+        work, known = job.known_tokens.copy(), job.visible.copy()
+        while len(self.total) <= n:
+            layer = self.start + len(self.total) - 1
+            work[job.span, self.start:layer], known[job.span, self.start:layer] = self.best(layer - self.start), True
+            pmfs = job._pmfs(job._first_state, self.frames, layer, work, known)
+            self.total.append(self.total[-1] + pmfs.code_length(job.truth[self.frames, layer]))
+        return self.total[n]

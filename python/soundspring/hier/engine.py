@@ -62,7 +62,7 @@ def run(
 def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
     """Codec and coder with nothing but packet loss between."""
     p = link.profile
-    tx = [codec_encoder(p), entropy_encoder(p)]
+    tx = [codec_encoder(p, quantise=False), entropy_encoder(p)]
     rx = [packet_loss(loss, 0, p.packets, p.copies), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
     rx[1].end = count
     top.connect(source, tx[0])

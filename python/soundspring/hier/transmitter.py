@@ -39,7 +39,7 @@ class transmitter(gr.hier_block2):
         ladder = load_ladder(profile)
         oversampling, codes = with_radio(ladder.common).phy.oversampling, ladder.code_parameters
         self.message_port_register_hier_in("rung")
-        self.codec = codec_encoder(ladder)
+        self.codec = codec_encoder(ladder, quantise=False)
         self.entropy = entropy_encoder(ladder, rung)
         self.ldpc = ldpc_encoder(**codes)
         self.mapper = qam_mapper(codes["bits_per_symbol"])

@@ -55,53 +55,28 @@ def product(x: np.ndarray, layer: Linear) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True)
 def _product(x, weights, scale, bias):
-    """Every sum from k = 0 upwards, then scale, then bias."""
-    rows, blocks = x.shape[0], weights.shape[0]
-    sums = np.zeros((rows, blocks * COLUMNS))
+    """Every sum from k = 0 upwards, then scale, then bias.
+
+    A slice of the weights is made float64 once for all rows; the deeper it is, the fewer rounds through the sums.
+    """
+    rows, blocks, inner = x.shape[0], weights.shape[0], weights.shape[1]
+    sums, w = np.zeros((rows, blocks * COLUMNS)), np.empty((DEPTH, COLUMNS))
+    w0, w1, w2, w3, w4, w5, w6, w7 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
     for block in range(blocks):
         start = block * COLUMNS
-        for i in range(0, rows - 4, 5):
-            _five_rows(x, weights[block], sums, i, start)
-        for i in range(rows - rows % 5, rows):
-            _one_row(x[i], weights[block], sums[i, start : start + COLUMNS])
+        for k in range(0, inner, DEPTH):
+            for m in range(DEPTH):
+                for j in range(COLUMNS):
+                    w[m, j] = weights[block, k + m, j]
+            for i in range(rows):
+                x0, x1, x2, x3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
+                x4, x5, x6, x7 = x[i, k + 4], x[i, k + 5], x[i, k + 6], x[i, k + 7]
+                out = sums[i, start : start + COLUMNS]
+                for j in range(COLUMNS):
+                    s = (((out[j] + x0 * w0[j]) + x1 * w1[j]) + x2 * w2[j]) + x3 * w3[j]
+                    out[j] = (((s + x4 * w4[j]) + x5 * w5[j]) + x6 * w6[j]) + x7 * w7[j]
     out = np.empty((rows, scale.size))
     for i in range(rows):
         for j in range(scale.size):
             out[i, j] = sums[i, j] * scale[j] + bias[j]
     return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _five_rows(x, w, out, i, start):
-    """Rows i..i+4 of out [n, M], columns from `start` on, += those of x [n, K] @ w [K, COLUMNS].
-
-    Four of K a round: fewer rounds through `out`.
-    """
-    stop = start + COLUMNS
-    a, b, c = out[i, start:stop], out[i + 1, start:stop], out[i + 2, start:stop]
-    d, e = out[i + 3, start:stop], out[i + 4, start:stop]
-    for k in range(0, w.shape[0], 4):
-        w0, w1, w2, w3 = w[k], w[k + 1], w[k + 2], w[k + 3]
-        a0, a1, a2, a3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
-        b0, b1, b2, b3 = x[i + 1, k], x[i + 1, k + 1], x[i + 1, k + 2], x[i + 1, k + 3]
-        c0, c1, c2, c3 = x[i + 2, k], x[i + 2, k + 1], x[i + 2, k + 2], x[i + 2, k + 3]
-        d0, d1, d2, d3 = x[i + 3, k], x[i + 3, k + 1], x[i + 3, k + 2], x[i + 3, k + 3]
-        e0, e1, e2, e3 = x[i + 4, k], x[i + 4, k + 1], x[i + 4, k + 2], x[i + 4, k + 3]
-        for j in range(COLUMNS):
-            v0, v1, v2, v3 = w0[j], w1[j], w2[j], w3[j]
-            a[j] = (((a[j] + a0 * v0) + a1 * v1) + a2 * v2) + a3 * v3
-            b[j] = (((b[j] + b0 * v0) + b1 * v1) + b2 * v2) + b3 * v3
-            c[j] = (((c[j] + c0 * v0) + c1 * v1) + c2 * v2) + c3 * v3
-            d[j] = (((d[j] + d0 * v0) + d1 * v1) + d2 * v2) + d3 * v3
-            e[j] = (((e[j] + e0 * v0) + e1 * v1) + e2 * v2) + e3 * v3
-
-
-@numba.njit(cache=True, nogil=True)
-def _one_row(x, w, out):
-    """out [COLUMNS] += x [K] @ w [K, COLUMNS], in the same order."""
-    for k in range(0, w.shape[0], 8):
-        w0, w1, w2, w3, w4, w5, w6, w7 = w[k], w[k + 1], w[k + 2], w[k + 3], w[k + 4], w[k + 5], w[k + 6], w[k + 7]
-        x0, x1, x2, x3, x4, x5, x6, x7 = x[k], x[k + 1], x[k + 2], x[k + 3], x[k + 4], x[k + 5], x[k + 6], x[k + 7]
-        for j in range(COLUMNS):
-            s = (((out[j] + x0 * w0[j]) + x1 * w1[j]) + x2 * w2[j]) + x3 * w3[j]
-            out[j] = (((s + x4 * w4[j]) + x5 * w5[j]) + x6 * w6[j]) + x7 * w7[j]
