@@ -86,9 +86,6 @@ class TimedSource:
     def logits(self, *arguments):
         return self._timed(self.source.logits, *arguments)
 
-    def bits(self, *arguments):
-        return self._timed(self.source.bits, *arguments)
-
     def taken(self) -> float:
         """Seconds since the last call."""
         seconds, self.seconds = self.seconds, 0.0

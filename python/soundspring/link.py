@@ -67,10 +67,10 @@ class Models:
 
     @cached_property
     def correlate(self):
-        """search.Product of the codebooks."""
-        from .lm.rough import Products
+        """`search.Product` of the codebooks."""
+        from .codec.correlate import Correlator
 
-        return Products(self.lm.codebooks.transpose(1, 2))
+        return Correlator(self.codec.quantizer.codebooks)
 
     @cached_property
     def static(self) -> pmf.StaticPmf:

@@ -29,10 +29,6 @@ class MlpSource:
         assert not tokens[~known].any()
         return self._head(state, frames, layer, tokens[frames], known[frames])
 
-    def bits(self, state, frames, layer, tokens, known):
-        logits = self._head(state, frames, layer, tokens, known)
-        return (np.logaddexp.reduce(logits, 1, keepdims=True) - logits).astype(np.float32) / np.log(2)
-
     def _head(self, state, frames, layer, tokens, known):
         lower = known & (np.arange(known.shape[1]) < layer)
         return np.tanh(state[frames] + self._sum(tokens, lower) @ self.mix + self.bias[layer]) @ self.heads[layer]

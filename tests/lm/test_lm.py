@@ -176,17 +176,6 @@ def test_what_is_visible_does_matter(tiny_models):
     assert np.array_equal(x, y), "a head does not see its own layer"
 
 
-@pytest.mark.parametrize("layer", [0, 1, 7])
-def test_the_search_counts_the_bits_that_the_coder_will_need(tiny_models, layer):
-    source, tokens, frames = tiny_models.source, some_tokens(20), np.array([3, 9, 9])
-    visible = np.random.default_rng(3).random((20, LAYERS)) < 0.5
-    state = source.begin(np.where(visible, tokens, 0), visible)
-    known = np.ones(tokens.shape, bool)
-    x = source.logits(state, frames, layer, tokens, known)
-    exact = (np.logaddexp.reduce(x, 1, keepdims=True) - x) / np.log(2)
-    assert np.allclose(source.bits(state, frames, layer, tokens[frames], known[frames]), exact, atol=1e-2)
-
-
 # --- the same PMFs everywhere ----------------------------------------------------------------------------------------
 
 

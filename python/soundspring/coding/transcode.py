@@ -25,7 +25,7 @@ SCHEDULE_5 = ((2,), (0, 4), (1, 3))  # the middle frame first, then what it help
 
 
 class PmfSource(Protocol):
-    """What a model offers to the coder. Both methods are functions of their arguments alone, up to float64 noise."""
+    """What a model offers to the coder. Both are functions of their arguments alone, up to float64 noise."""
 
     def begin(self, tokens: np.ndarray, visible: np.ndarray) -> Any:
         """One pass over the window: tokens int16 [T, K] (0 where not visible), visible bool [T, K]; any state."""
@@ -35,10 +35,6 @@ class PmfSource(Protocol):
 
         May condition on the lower layers of the same frame where known bool [T, K] is set; other tokens are 0.
         """
-
-    def bits(self, state: Any, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """About what each entry costs, float32 [r, N], for the search: row i is a frame frames[i] with its own
-        tokens[i], known[i] [K]."""
 
 
 class Choice(Protocol):
@@ -201,6 +197,11 @@ class _Pmfs:
         chosen = self.cumulative[rows, symbols + 1] - self.cumulative[rows, symbols]
         return float(np.sum(np.log2(self.cumulative[:, -1]) - np.log2(chosen)))
 
+    def bits(self) -> np.ndarray:
+        """What every entry costs, float32 [f, N]."""
+        freqs = np.diff(self.cumulative).astype(np.float32)
+        return np.log2(freqs.sum(1, keepdims=True)) - np.log2(freqs)
+
 
 def _cumulative(freqs: np.ndarray) -> np.ndarray:
     """Frequencies [N] to 0, f0, f0 + f1, ..., total [N + 1]."""
@@ -243,7 +244,8 @@ class _Job:
         self.choose = choose or (lambda frames, _: _Given(self, frames))
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
         self._first_state: Any = None
-        self._first_pmfs: dict[tuple[int, tuple[int, ...], bytes], _Pmfs] = {}  # by layer, frames, lower tokens
+        self._later_state: Any = None
+        self._first_rows, self._later_rows = {}, {}  # cumulative int64 [N + 1], near by layer, frame, lower tokens
         self._first_choices: dict[tuple[int, ...], Choice] = {}  # by frames
 
     def _begin(self, tokens: np.ndarray, visible: np.ndarray, first: bool) -> Any:
@@ -254,18 +256,29 @@ class _Job:
             self._first_state = self.source.begin(tokens, visible)
         return self._first_state
 
-    def _pmfs(self, state: Any, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray) -> _Pmfs:
-        """PMFs of `layer`; those of the first trunk pass are often the same in another attempt."""
-        key = layer, tuple(frames), tokens[frames + self.offset, :layer].tobytes()
-        if state is self._first_state and key in self._first_pmfs:
-            return self._first_pmfs[key]
-        try:
-            found = _Pmfs(*pmf.cumulative(self.source.logits(state, frames + self.offset, layer, tokens, known)))
-        except ValueError as error:
-            raise _BadLogits from error
+    def _rows(self, state: Any) -> dict[tuple[int, int, bytes], tuple[np.ndarray, bool]]:
+        """PMFs of single frames that were asked for: of the first trunk pass, which is common to all attempts, and of
+        the latest other one."""
         if state is self._first_state:
-            self._first_pmfs[key] = found
-        return found
+            return self._first_rows
+        if state is not self._later_state:
+            self._later_state, self._later_rows = state, {}
+        return self._later_rows
+
+    def _pmfs(self, state: Any, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray) -> _Pmfs:
+        """PMFs of `layer`; the search, or another attempt, often asked for the same before."""
+        rows = self._rows(state)
+        keys = [(layer, int(f), tokens[f + self.offset, :layer].tobytes()) for f in frames]
+        new = [i for i, key in enumerate(keys) if key not in rows]
+        if new:
+            logits = self.source.logits(state, frames[new] + self.offset, layer, tokens, known)
+            try:
+                found, near = pmf.cumulative(logits)
+            except ValueError as error:
+                raise _BadLogits from error
+            rows.update((keys[i], (row, near)) for i, row in zip(new, found, strict=True))
+        found = found if len(new) == len(keys) else np.stack([rows[key][0] for key in keys])
+        return _Pmfs(found, any(rows[key][1] for key in keys))
 
     def _choice(self, state: Any, frames: np.ndarray, work: np.ndarray, seen: np.ndarray) -> Choice:
         """What to code in these frames; that of the first trunk pass is the same in every attempt."""
@@ -273,10 +286,10 @@ class _Job:
             return self._first_choices[tuple(frames)]
         start = self.group.layers[0]
 
-        def cost(rows: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
-            tokens, known = work[rows + self.offset], seen[rows + self.offset]
-            tokens[:, start:layer], known[:, start:layer] = lower, True
-            return self.source.bits(state, rows + self.offset, layer, tokens, known)
+        def cost(frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+            tokens, known = work.copy(), seen.copy()
+            tokens[frames + self.offset, start:layer], known[frames + self.offset, start:layer] = lower, True
+            return self._pmfs(state, frames, layer, tokens, known).bits()
         choice = self.choose(frames, cost)
         if state is self._first_state:
             self._first_choices[tuple(frames)] = choice
@@ -300,10 +313,10 @@ class _Job:
                 seen[frames + self.offset, layer] = True
         return work[self.span, start:start + n]
 
-    def _static_cost(self, rows: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
+    def _static_cost(self, frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
         """search.Cost by the static table."""
         freqs = self.static.frequencies(layer)
-        return np.tile(np.log2(freqs.sum() / freqs).astype(np.float32), (len(rows), 1))
+        return np.tile(np.log2(freqs.sum() / freqs).astype(np.float32), (len(frames), 1))
 
     def _static_walk(self, n: int, code: Callable[[np.ndarray, int], int], own: np.ndarray | None = None) -> np.ndarray:
         """The same order with the static table: code(cumulative [N + 1], token of own [frames, n]) gives the token."""

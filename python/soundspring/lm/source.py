@@ -7,7 +7,6 @@ import torch
 from .model import MaskedLm
 from .network import Network, gather
 from .product import linear, product
-from .rough import Prices
 
 
 class PmfSource:
@@ -32,7 +31,6 @@ class PmfSource:
         self.outputs = [linear(w.numpy(), b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
         self.start, self.layer = (m.inputs.bias + m.start).numpy(), (m.depth.bias + m.layer).numpy()
         self.network, self.blind = Network(model), {}
-        self.prices = Prices(model, outputs.float())
 
     def begin(self, tokens: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """tokens int16 [T, K], visible bool [T, K] -> trunk state float64 [T, dim], not to be changed."""
@@ -49,22 +47,11 @@ class PmfSource:
     def logits(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
                ) -> np.ndarray:
         """float64 [n, entries] for `layer` in `frames`, given the known lower layers of the same frames."""
-        z = self._input(state, frames, layer, tokens[frames], known[frames])
-        return product(self.network.neck(z), self.outputs[layer])
-
-    def bits(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
-             ) -> np.ndarray:
-        """float32 [r, entries]: about what an entry costs by `logits`, of rows with tokens, known [r, K]."""
-        return self.prices(self._input(state, frames, layer, tokens, known), layer)
-
-    def _input(self, state: np.ndarray, frames: np.ndarray, layer: int, tokens: np.ndarray, known: np.ndarray
-               ) -> np.ndarray:
-        """What the heads are given, float64 [r, dim], for frames [r] whose tokens are the rows of tokens, known."""
         z = state[frames] + self.layer[layer]
-        rows = _whole(tokens, known)
+        rows = _whole(tokens[frames], known[frames])
         gather(self.lower, *rows, 0, layer, z)
         gather(self.last, *rows, max(layer - 1, 0), layer, z)
-        return z
+        return product(self.network.neck(z), self.outputs[layer])
 
 
 def _whole(tokens: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
