@@ -51,6 +51,22 @@ def test_codec_encoder_gives_the_tokens_of_the_function(link, speech_like):
         assert np.array_equal(np.reshape(data, (5, -1)), encoder.push(chunk))
 
 
+def test_latents_alone_are_enough_for_the_entropy_encoder(link, speech_like):
+    padded = functions.superframes(speech_like, REFERENCE)[:3]
+    top, source = gr.top_block(), blocks.vector_source_f(padded.ravel().tolist())
+    codec, entropy, debug = codec_encoder(quantise=False), entropy_encoder(), blocks.message_debug()
+    top.connect(source, codec)
+    top.msg_connect((codec, "pdus"), (entropy, "pdus"))
+    top.msg_connect((entropy, "pdus"), (debug, "store"))
+    top.run()
+    got = [opened(debug.get_message(i)) for i in range(debug.num_messages())]
+    got = [data for meta, data in got if "due" not in meta]
+    encoder, coder = link.codec_encoder(), link.entropy_encoder()
+    wanted = [group.bits for chunk in padded for group in coder.push(latent=encoder.analyse(chunk))[1]]
+    assert len(got) == len(wanted) == 6
+    assert all(np.array_equal(data, bits) for data, bits in zip(got, wanted, strict=True))
+
+
 def test_packets_are_those_of_the_function(link):
     sent = tokens(4)
     got = [(m, d) for m, d in through(entropy_encoder(), as_pdus(sent)) if "due" not in m]

@@ -4,7 +4,9 @@
 import numpy as np
 import pytest
 import torch
+from soundspring.codec import correlate, layers
 from soundspring.codec.api import Decoder, Encoder, latents, load
+from soundspring.codec.layers import CausalBlock
 from soundspring.codec.mdct import Mdct
 from soundspring.codec.rvq import ResidualQuantizer
 
@@ -174,3 +176,25 @@ def test_a_damaged_model_is_refused(tiny_models_dir, tmp_path):
         load(tmp_path)
     with pytest.raises(ValueError, match="kind 'lm', not 'codec'"):
         load(tiny_models_dir / "lm")
+
+
+def test_quick_inner_products_are_right_to_two_digits(tiny_models, monkeypatch):
+    books = tiny_models.codec.quantizer.codebooks
+    rows = np.random.default_rng(7).standard_normal((9, books.shape[2])).astype(np.float32)
+    for width, tolerance in ((torch.bfloat16, 1e-2), (torch.float32, 1e-5)):
+        monkeypatch.setattr(correlate, "width", lambda width=width: width)
+        product = correlate.Correlator(books)
+        for layer in (0, 7):
+            exact, found = rows @ books[layer].numpy().T, product(rows, layer)
+            assert found.dtype == np.float32 and np.abs(found - exact).max() < tolerance * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("batch, frames", [(1, 5), (3, 200)])
+def test_few_and_many_frames_are_filtered_alike(batch, frames, monkeypatch):
+    torch.manual_seed(0)
+    block, x = CausalBlock(8, 16), torch.randn(batch, frames, 8)
+    one, _ = block(x, block.initial_state(batch))
+    few = batch * (frames + block.past) <= layers.FEW
+    monkeypatch.setattr(layers, "FEW", 0 if few else 10**9)
+    other, _ = block(x, block.initial_state(batch))
+    assert few == (frames < 10) and torch.allclose(one, other, atol=1e-6)
