@@ -2,23 +2,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Quality under packet loss with real entropy decoding, against Opus with in-band FEC and against simple concealment.
 
-Four cases, in each the same files and the same losses for every system:
+Three cases, in each the same files and the same losses for every system:
 
-datagrams          packet20: base, enhancement and the copy of the base before travel in one datagram of 20 ms, all of
-                   which arrives or nothing; of Opus the packets at the same 20 ms positions are lost
-packets            packet20: each of these is a packet of its own, lost independently of the others; of Opus the packets
-                   at those positions whose base is lost
+datagrams          packet20: one datagram every 20 ms, with copies of the lower layers of earlier ones; of Opus the
+                   packets at the same 20 ms positions are lost
 superframes        reference: whole intervals of 100 ms are lost; of Opus the five packets of the same interval
 reference packets  reference: base and enhancement are lost independently; against simple concealment only
 
 Independent losses at several rates; in datagrams and superframes also a Gilbert-Elliott channel and a wireless LAN. A
 packet that did not arrive is not there when its neighbours are decoded; what cannot be decoded for want of its context
-counts as `undecodable` and is concealed too. Opus is told the loss rate and waits one packet for the copy of a lost
-one, as packet20 does.
+counts as `undecodable`, and what no copy stands in for is concealed. Opus is told the loss rate and waits one packet
+for the copy of a lost one.
 
-kbps is all that is sent above FEC or, in a network, above UDP. Datagrams: header, lengths, range code, checks, copies.
-Packets: the same payloads with 9 bytes each. Reference: payloads and burst header. Opus: its packets, first byte (TOC)
-included; the RTP that would number them is not counted, though the numbers in our headers are.
+kbps is all that is sent above FEC or, in a network, above UDP. Datagrams: header, range code, check, copies. Reference:
+payloads, as far as they fill the burst, and burst header. Opus: its packets, first byte (TOC) included; the RTP that
+would number them is not counted, though the numbers in our headers are.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,10 +28,10 @@ from soundspring.baselines import opus
 from soundspring.baselines.concealers import FewerLayers, Mute, RepeatLatent
 from soundspring.channel.loss import parse_loss
 from soundspring.coding.packet import BURST_BITS
-from soundspring.link import Counts, Link, Models, encode, from_datagrams, from_packets, speak, to_datagrams, to_packets
+from soundspring.coding.superframe import repaired
+from soundspring.link import Counts, Link, Models, encode, from_datagrams, speak, to_datagrams
 from soundspring.profile import FRAME, FRAMES_PER_SECOND, load
 
-LAYERS = 12
 INDEPENDENT = {f"{p} %": f"bernoulli:{p / 100}" for p in (5, 10, 20, 30)}
 CHANNELS = {"0 %": "none"} | INDEPENDENT | {"10 % in bursts of 3": "gilbert:0.1,3", "WLAN": "wlan"}
 DECLARED = {"bernoulli": lambda p: 100 * float(p), "gilbert": lambda p: 100 * float(p.split(",")[0]),
@@ -65,13 +63,6 @@ def datagrams_left(link: Link, sent: list, lost: np.ndarray) -> list:
     return from_datagrams(link, [None if gone else datagram for datagram, gone in every])
 
 
-def packets_left(link: Link, sent: list, lost: np.ndarray) -> list:
-    groups, copies = len(link.profile.groups), link.profile.copies
-    gone = np.concatenate([row[: groups + min(i, copies)] for i, row in enumerate(lost)])  # in order of sending
-    survivors = [p for p, g in zip(to_packets(link, sent), gone, strict=True) if not g]
-    return from_packets(link, survivors, len(sent))
-
-
 def payloads_left(link: Link, sent: list, lost: np.ndarray) -> list:
     gone = np.broadcast_to(lost, (len(lost), len(link.profile.groups)))
     return [(s, [None if g else p for p, g in zip(payloads, row, strict=True)])
@@ -84,9 +75,6 @@ def burst_bits(link: Link, sent: list) -> int:
 
 CASES = {
     "datagrams": Case("packet20", CHANNELS, datagrams_left, lambda k, sent: 8 * sum(map(len, to_datagrams(k, sent)))),
-    "packets": Case("packet20", INDEPENDENT, packets_left,
-                    lambda k, sent: 8 * sum(len(p.to_bytes()) for p in to_packets(k, sent)),
-                    columns=lambda k: len(k.profile.groups) + k.profile.copies),
     "superframes": Case("reference", CHANNELS, payloads_left, burst_bits, opus_packets=5),
     "reference packets": Case("reference", INDEPENDENT, payloads_left, burst_bits,
                               columns=lambda k: len(k.profile.groups), opus_packets=0),
@@ -159,6 +147,7 @@ class Utterance:
         counts = Counts()
         for superframe in known:
             counts.add(superframe)
+        known = list(repaired(known, len(link.profile.copies)))
         kbps = {"kbps": case.bits(link, self.sent) / self.seconds / 1e3}
         systems = {OURS: score(self.audio, render(link, known, len(self.audio), link.concealer())) | kbps}
         if self.peer and case.opus_packets:
@@ -199,8 +188,8 @@ def summary(runs: list[dict]) -> dict:
 def setting(link: Link) -> dict:
     """What stands beside the figures of a profile."""
     p = link.profile
-    return {"profile": p.name, "policy": p.policy, "window": p.window, "lookahead": p.lookahead, "copies": p.copies,
-            "layers": p.layers, "wait_ms": 1e3 * p.wait / p.superframes_per_second}
+    return {"profile": p.name, "policy": p.policy, "window": p.window, "lookahead": p.lookahead,
+            "copies": list(p.copies), "layers": p.layers, "wait_ms": 1e3 * p.wait / p.superframes_per_second}
 
 
 def measure(links: dict[str, Link], utterances, with_peers: set[int], with_opus: bool, seed: int) -> dict:
@@ -244,7 +233,7 @@ def main(argv=None) -> dict:
     with_peers = {int(i * len(utterances) / told) for i in range(int(told))}
     models = Models()
     links = {"packet20": Link(load(args.packet_profile), models),
-             "reference": Link(load("reference").with_layers(LAYERS), models)}
+             "reference": Link(load("reference"), models)}
     cases = measure(links, utterances, with_peers, with_opus, args.seed)
     seconds = sum(len(utterances[i][1]) for i in with_peers) / RATE
     figures = {"about": about(args, utterances) | {"opus": opus.version() if with_opus else None,

@@ -99,6 +99,7 @@ def at_rate(models: Models, utterances, layers: int, check: int) -> dict:
     reference = load("reference").with_layers(layers)
     latents = [latents_of(models, reference, x) for _, x in utterances]
     frames = np.array([t.shape[0] * t.shape[1] for t in latents])
+    reference = replace_profile(reference, copies=())  # what is sent once
     variants = {p: {"policy": p, "window": CHAIN_WINDOW if p == "chained" else reference.window} for p in POLICIES}
     variants["nearest"] = {"policy": "layered", "rate_weight": 0.0}
     out = {"raw_bps": reference.raw_bps, "policies": {}}

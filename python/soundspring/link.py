@@ -26,7 +26,7 @@ from .coding import pmf
 from .coding.datagram import pack_datagram, unpack_datagram
 from .coding.packet import BurstHeader, Packet, PacketError, model_id, payload_bytes
 from .coding.search import RateDistortionSearch
-from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder
+from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder, repaired
 from .coding.transcode import EncodedGroup
 from .fec.ldpc import LdpcCode
 from .fec.scramble import whitening
@@ -38,7 +38,6 @@ from .modem.wide_search import WideReceiver, make_receiver
 from .profile import FRAME, Ladder, LinkProfile, load_ladder, with_radio
 
 SEQUENCES = 256  # of the 8-bit sequence number in a burst header or a datagram
-NOTHING = np.zeros(0, np.uint8)  # the copy of what was never sent
 
 
 class Models:
@@ -227,7 +226,7 @@ class Link:
     @cached_property
     def plan(self) -> Plan:
         p = self.profile
-        return Plan(p.superframe, p.groups, p.policy, p.window - 1, p.refresh, p.schedule, p.room)
+        return Plan(p.superframe, p.groups, p.policy, p.window - 1, p.refresh, p.schedule, p.room, copies=p.copies)
 
     @property
     def period(self) -> int:
@@ -265,7 +264,8 @@ class Link:
         from .lm.conceal import Concealer
 
         p, lm = self.profile, self.models.lm
-        return Concealer(lm.model, lm.codebooks, p.layers, lookahead=p.lookahead, groups=p.groups)
+        groups = sorted({*p.groups, *p.copies})  # what may be there alone
+        return Concealer(lm.model, lm.codebooks, p.layers, lookahead=p.lookahead, groups=groups)
 
     def frame_coder(self) -> FrameCoder:
         return FrameCoder(self.ladder, self.models.sha256)
@@ -305,8 +305,7 @@ class Counts:
     bursts_sent: int = 0
     bursts_detected: int = 0
     packets_sent: int = 0
-    copies_sent: int = 0
-    copy_bits: int = 0
+    copy_bits: float = 0.0
     frames_concealed: int = 0
     model_bits: float = 0.0
     payload_bits: int = 0
@@ -316,10 +315,7 @@ class Counts:
         self.packets_sent += len(groups)
         self.model_bits += sum(g.model_bits for g in groups)
         self.payload_bits += sum(len(g.bits) for g in groups)
-
-    def add_copy(self, bits: np.ndarray) -> None:
-        self.copies_sent += 1
-        self.copy_bits += 8 * len(payload_bytes(bits))
+        self.copy_bits += sum(g.copy_bits for g in groups)
 
     def add(self, decoded: DecodedSuperframe) -> None:
         self.status.append(decoded.status)
@@ -393,9 +389,13 @@ def render(
             counts.frames_concealed += int(estimate.concealed.sum())
             out.append(speak(codec, estimate))
 
-    for decoded in known:
-        counts.add(decoded)
-        play(concealer.push(decoded.tokens, decoded.received, decoded.sent))
+    def noted() -> Iterator[DecodedSuperframe]:
+        for decoded in known:
+            counts.add(decoded)
+            yield decoded
+
+    for ready in repaired(noted(), len(link.profile.copies)):
+        play(concealer.push(ready.tokens, ready.received, ready.sent))
     for estimate in concealer.flush():
         play(estimate)
     audio = np.concatenate([*out, np.zeros(0, np.float32)])[link.models.codec.delay :]
@@ -477,7 +477,7 @@ def run(
 ) -> LinkResult:
     """Send sound through everything: codec, coder and, where `channel` is given, FEC, modem and that channel.
 
-    Without a channel the packets of `to_packets` are sent, copies included; `loss` hits what is sent, packet by packet.
+    Without a channel the packets of `to_packets` are sent; `loss` hits what is sent, packet by packet.
     """
     counts, timer, symbols, snr = Counts(), Timer(), [], []
     link.models.load()
@@ -497,7 +497,6 @@ def run(
         frames = in_order(found, len(sent), link.profile.packets)
     else:
         packets = to_packets(link, sent)
-        counts.copies_sent, counts.copy_bits = copies(packets)
         timer.tx, begin = perf_counter() - begin, perf_counter()
         frames = from_packets(link, drop_packets(packets, loss), len(sent))
     out = decode(link, frames, len(audio), counts)
@@ -506,20 +505,10 @@ def run(
 
 
 def to_packets(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -> list[Packet]:
-    """Payload bits -> byte packets for files and packet networks, with the profile's copies of base packets behind."""
-    model, bases, out = model_id(link.models.sha256, 16), [], []
-    for sequence, payloads in frames:
-        packets = [Packet(model, sequence % 65536, g, payload_bytes(bits)) for g, bits in enumerate(payloads)]
-        out.extend(packets)
-        out.extend(Packet(p.model, p.sequence, 0, p.payload, copy=True) for p in bases)
-        bases = ([packets[0]] + bases)[: link.profile.copies]
-    return out
-
-
-def copies(packets: Iterable[Packet]) -> tuple[int, int]:
-    """How many of the packets are copies, and the bits of their payloads."""
-    sizes = [8 * len(p.payload) for p in packets if p.copy]
-    return len(sizes), sum(sizes)
+    """Payload bits -> byte packets for files and packet networks."""
+    model = model_id(link.models.sha256, 16)
+    return [Packet(model, sequence % 65536, g, payload_bytes(bits))
+            for sequence, payloads in frames for g, bits in enumerate(payloads)]
 
 
 def drop_packets(packets: Sequence[Packet], loss=None) -> list[Packet]:
@@ -529,7 +518,7 @@ def drop_packets(packets: Sequence[Packet], loss=None) -> list[Packet]:
 
 
 def from_packets(link: Link, packets: Iterable[Packet], count: int) -> list[tuple[int, list[np.ndarray | None]]]:
-    """Byte packets in any order, with gaps, copies and duplicates -> every superframe 0..count-1 once."""
+    """Byte packets in any order, with gaps and duplicates -> every superframe 0..count-1 once."""
     groups, got = link.profile.packets, {}
     previous = 0
     for p in packets:
@@ -541,34 +530,24 @@ def from_packets(link: Link, packets: Iterable[Packet], count: int) -> list[tupl
 
 
 def to_datagrams(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray]]]) -> list[bytes]:
-    """Payload bits -> one datagram a superframe: its base, the profile's copies of earlier bases, the rest.
-
-    All of a datagram arrives or none of it. Before the first superframe there is nothing to copy: an empty payload.
-    """
-    model, bases, out = model_id(link.models.sha256, 6), [NOTHING] * link.profile.copies, []
-    for sequence, (base, *rest) in frames:
-        header = BurstHeader(link.profile.id, model, sequence % SEQUENCES)
-        out.append(pack_datagram(header, [base, *bases, *rest]))
-        bases = [base, *bases][: link.profile.copies]
-    return out
+    """Payload bits -> one datagram a superframe: all of its packets arrive or none of them."""
+    model = model_id(link.models.sha256, 6)
+    return [pack_datagram(BurstHeader(link.profile.id, model, sequence % SEQUENCES), payloads)
+            for sequence, payloads in frames]
 
 
 def from_datagrams(link: Link, datagrams: Sequence[bytes | None]) -> list[tuple[int, list[np.ndarray | None]]]:
-    """Datagrams of consecutive superframes, None where lost -> the superframes; copies stand in for lost bases.
+    """Datagrams of consecutive superframes, None where lost -> the superframes.
 
-    A base is known for certain to be lost only when `copies` more datagrams had their time. Raises PacketError on
-    datagrams of another version or other weights, ValueError on one that stands in another's place.
+    Raises PacketError on datagrams of another version or other weights, ValueError on one that stands in another's
+    place.
     """
-    model, groups, copies = model_id(link.models.sha256, 6), link.profile.packets, link.profile.copies
+    model, groups = model_id(link.models.sha256, 6), link.profile.packets
     frames: list = [(s, [None] * groups) for s in range(len(datagrams))]
     for s, data in enumerate(datagrams):
-        if data is None:
-            continue
-        header, (base, *rest) = unpack_datagram(data, groups + copies, model)
-        if header.sequence != s % SEQUENCES:
-            raise ValueError(f"datagrams: number {header.sequence} stands at {s}; sort them, None for those missing")
-        frames[s][1][:] = [base, *rest[copies:]]
-        for back, bits in enumerate(rest[:copies], 1):
-            if len(bits) and frames[s - back][1][0] is None:
-                frames[s - back][1][0] = bits
+        if data is not None:
+            header, payloads = unpack_datagram(data, groups, model)
+            if header.sequence != s % SEQUENCES:
+                raise ValueError(f"datagrams: number {header.sequence} stands at {s}; sort them, None where missing")
+            frames[s] = s, payloads
     return frames

@@ -13,6 +13,7 @@ FRAMES_PER_SECOND = SAMPLE_RATE // FRAME
 ENTRIES = 1024
 MAX_LAYERS = 24
 MAX_GROUPS = 8  # of the three bits that number a packet
+MAX_COPIES = 2
 MAX_RUNGS = 8  # of the three bits that announce a profile
 POLICIES = ("independent", "layered", "chained")
 RATES = {"1.5k": 3, "3k": 6, "6k": 12, "12k": 24}
@@ -123,7 +124,8 @@ class LinkProfile:
     packets leaves out the last ones.
     policy: `independent` | `layered` | `chained` (see docs/wire-format.md). window: superframes that a packet's
     context may reach over, its own included. refresh: `chained` starts afresh every so many superframes.
-    copies: how many later superframes repeat a base packet; the decoder waits for as many. Only without a radio part.
+    copies: the last packet of a superframe also carries this many of the lowest layers of the superframe before, of the
+    one before that and so on; the decoder waits for as many superframes. Only where no packet leans on earlier ones.
     lookahead: superframes that the concealer waits for beyond that.
     rate_weight: what a bit counts against the error when the transmitter chooses its tokens; 0 sends the nearest ones,
     1 gives for a bit the error that a bit of one more layer would remove. Receivers need not know it.
@@ -138,7 +140,7 @@ class LinkProfile:
     schedule: tuple[tuple[int, ...], ...]
     lookahead: int = 0
     refresh: int = 5
-    copies: int = 0
+    copies: tuple[int, ...] = ()
     rate_weight: float = 0.0
     phy: Phy | None = None
 
@@ -151,7 +153,6 @@ class LinkProfile:
         _integer("window", self.window, 1, 5)
         _integer("lookahead", self.lookahead, 0, 2)
         _integer("refresh", self.refresh, 1, 20)
-        _integer("copies", self.copies, 0, 2)
         set_(self, "rate_weight", _number("rate_weight", self.rate_weight, 0.0, 4.0))
         if self.policy not in POLICIES:
             raise ValueError(f"policy: {self.policy!r} is not one of {', '.join(POLICIES)}")
@@ -161,6 +162,9 @@ class LinkProfile:
         set_(self, "schedule", tuple(
             tuple(_integer("schedule", f, 0, self.superframe - 1) for f in _list("schedule", step))
             for step in _list("schedule", self.schedule)))
+        if not isinstance(self.copies, list | tuple) or len(self.copies) > MAX_COPIES:
+            raise ValueError(f"copies: expected at most {MAX_COPIES} layer counts, got {self.copies!r}")
+        set_(self, "copies", tuple(_integer("copies", c, 1, self.layers) for c in self.copies))
         if self.phy is not None and not isinstance(self.phy, Phy):
             set_(self, "phy", _build(Phy, f"profile {self.name}: phy", self.phy))
         if sorted(f for step in self.schedule for f in step) != list(range(self.superframe)):
@@ -169,8 +173,8 @@ class LinkProfile:
             raise ValueError(f"phy.packets: {len(self.phy.packets)} packets for {len(self.groups)} groups")
         if self.packets < len(self.groups) and self.policy == "chained":
             raise ValueError(f"phy.packets: chained packets lean on all {len(self.groups)} groups; leave none out")
-        if self.phy and self.copies:
-            raise ValueError(f"copies: {self.copies} in a profile with phy, but bursts carry none; leave one out")
+        if self.copies and (self.policy == "chained" or self.window > 1):
+            raise ValueError("copies: only for packets that lean on no earlier superframe (window 1, not chained)")
 
     @property
     def layers(self) -> int:
@@ -189,7 +193,7 @@ class LinkProfile:
     @property
     def wait(self) -> int:
         """Superframes that a receiver waits before it plays one: for copies, then for the look-ahead."""
-        return self.copies + self.lookahead
+        return len(self.copies) + self.lookahead
 
     @property
     def superframe_samples(self) -> int:
@@ -210,8 +214,8 @@ class LinkProfile:
     def with_layers(self, layers: int) -> "LinkProfile":
         """The same profile at another raw rate: the base group stays, the rest ends at `layers`; no radio part."""
         base = self.groups[0]
-        groups = (layers,) if layers <= base else (base, layers)
-        return replace_profile(self, groups=groups, phy=None)
+        groups = (layers,) if layers <= base or len(self.groups) == 1 else (base, layers)
+        return replace_profile(self, groups=groups, phy=None, copies=tuple(min(c, layers) for c in self.copies))
 
     def to_dict(self) -> dict:
         """Plain values that `from_dict` and YAML understand."""

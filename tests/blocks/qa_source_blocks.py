@@ -226,27 +226,27 @@ def test_decoder_drops_packets_of_no_rung(tiny_models):
 
 
 @pytest.mark.parametrize("loss", [None, "bernoulli:0.3"])
-@pytest.mark.parametrize("copies", [1, 2])
+@pytest.mark.parametrize("copies", [(3,), (4, 3)])
 def test_engine_agrees_with_the_functions_on_copies(tiny_models, speech_like, copies, loss):
     link = functions.Link(profile.replace_profile(profile.load("packet20"), copies=copies), tiny_models)
     ours, theirs = (engine(link, speech_like[:12000], None, parse_loss(loss, 5) if loss else None)
                     for engine in (functions.run, flowgraph))
     assert ours.counts == theirs.counts and np.array_equal(ours.audio, theirs.audio)
-    assert ours.counts.copies_sent > 30 * copies and (ours.counts.packets_lost > 0) == (loss is not None)
+    assert ours.counts.copy_bits > 0 and (ours.counts.packets_lost > 0) == (loss is not None)
 
 
-def test_copies_repair_and_are_no_duplicates(tiny_models):
-    sent = [pdu(t.ravel()) for t in np.random.default_rng(2).integers(0, 1024, (5, 1, 12)).astype(np.int16)]
-    messages = through(entropy_encoder("packet20"), sent)
-    assert [(m["sequence"], m["copy"]) for m, _ in messages if "copy" in m] == [(0, 1), (1, 1), (2, 1), (3, 1)]
-    lost = ((1, 0, None), (3, 0, None), (3, 0, 1))
-    left = [pdu(d, **m) for m, d in messages if (m["sequence"], m["group"], m.get("copy")) not in lost]
+def test_copies_repair_what_is_lost(tiny_models):
+    """Packets 1 and 3 do not come; the decoder waits for their copies, at the end for none that are never sent."""
+    sent = [pdu(t.ravel()) for t in np.random.default_rng(2).integers(0, 1024, (6, 1, 12)).astype(np.int16)]
+    copies = functions.Link(profile.load("packet20")).profile.copies
+    left = [pdu(d, **m) for m, d in through(entropy_encoder("packet20"), sent) if m["sequence"] not in (1, 3)]
     block = entropy_decoder("packet20", 0)
-    status = [m["status"] for m, _ in through(block, [*left, clock(5)])]
-    assert status == ["ok ok", "ok ok", "ok ok", "lost undecodable"] and block.dropped == 0
-    block.end = 5  # till now the last one waited for a copy that might still come
-    block.receive(clock(5))
-    assert block.counts.status[-1] == ("ok", "ok") and len(block.counts.status) == 5
+    got = [m for m, _ in through(block, [*left, clock(6)])]
+    assert len(got) == 6 - len(copies) and block.dropped == 0
+    assert [m["status"] for m in got] == ["ok", "lost", "ok", "lost"][: len(got)]
+    assert [sum(m["received"]) for m in got] == [12, copies[0], 12, copies[0]][: len(got)]
+    block.end = 6
+    assert [m["sequence"] for m, _ in through(block, [clock(6)])] == [*range(6 - len(copies), 6)]
 
 
 def test_byte_packets_carry_everything(link):

@@ -48,6 +48,10 @@ def vectors() -> dict[str, object]:
     visible[5:, 2:] = False
     payloads["fine_in_200_bits"] = transcode.encode_group(IntegerSource(), tokens, visible, groups["fine"], offset=5,
                                                           sequence=300, max_bits=200).bits
+    copying = transcode.Group(1, (2, 6), check_bits=8, elastic=True, copies=(3,), copy_schedule=((0, 2, 4), (1, 3)))
+    base = visible & (np.arange(10) >= 5)[:, None]
+    payloads["fine_with_a_copy"] = transcode.encode_group(IntegerSource(), tokens, base, copying, offset=5,
+                                                          sequence=300, max_bits=600, earlier=[3]).bits
     static = pmf.StaticPmf(((i * 31 + 7) % 50 + np.arange(6)[:, None]).astype(np.int64))
     broken = IntegerSource()
     broken.logits = lambda *_: np.full((5, 1024), np.nan)
@@ -55,8 +59,7 @@ def vectors() -> dict[str, object]:
                                                        static=static).bits
     out["payloads"] = {name: text(bits) for name, bits in payloads.items()}
     sent = [packet.Packet(0xC0FF, 300, 0, packet.payload_bytes(payloads["base"])),
-            packet.Packet(0xC0FF, 300, 1, packet.payload_bytes(payloads["fine"])),
-            packet.Packet(0xC0FF, 300, 0, packet.payload_bytes(payloads["base"]), copy=True)]
+            packet.Packet(0xC0FF, 300, 1, packet.payload_bytes(payloads["fine"]))]
     out["packets"] = [p.to_bytes().hex() for p in sent]
     with tempfile.TemporaryDirectory() as folder:
         ssp.write_ssp(Path(folder) / "x.ssp", ssp.SspMeta("c0ffee00c0ffee00", "reference", 1600,

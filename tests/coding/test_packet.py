@@ -31,9 +31,9 @@ def test_crc16_is_the_packets_crc():
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
-@given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 7), st.binary(max_size=300), st.booleans())
-def test_packet_round_trip(model, sequence, group, payload, copy):
-    packet = p.Packet(model, sequence, group, payload, copy)
+@given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 7), st.binary(max_size=300))
+def test_packet_round_trip(model, sequence, group, payload):
+    packet = p.Packet(model, sequence, group, payload)
     data = packet.to_bytes()
     assert len(data) == len(payload) + p.OVERHEAD <= len(payload) + 10
     assert p.parse(data, model) == packet

@@ -90,13 +90,6 @@ def test_bit_errors_cost_only_the_packets_they_hit(path):
     assert lost_total > 100
 
 
-def test_copies_are_kept(path):
-    base = packets(2)
-    copy = Packet(base[0].model, base[0].sequence, 0, base[0].payload, copy=True)
-    ssp.write_ssp(path, META, [*base, copy])
-    assert [p.copy for p in ssp.read_ssp(path)[1]] == [False, False, True]
-
-
 def test_random_files_give_a_clear_error_or_data(path):
     rng = np.random.default_rng(3)
     data = write(path)[1]

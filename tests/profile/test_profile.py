@@ -138,8 +138,8 @@ def test_a_file_without_a_name_is_called_as_the_file(tmp_path):
 
 def test_profiles_cannot_be_changed_behind_anyones_back():
     with pytest.raises(AttributeError):
-        load("reference").window = 3
-    assert replace_profile(load("reference"), window=3).window == 3
+        load("reference").refresh = 3
+    assert replace_profile(load("reference"), refresh=3).refresh == 3
 
 
 @pytest.mark.parametrize(("layers", "groups"), [(3, (3,)), (6, (3, 6)), (12, (3, 12)), (24, (3, 24)), (2, (2,))])
@@ -173,7 +173,11 @@ def test_another_rate_keeps_the_base_and_has_no_radio(layers, groups):
         ({"lookahead": "two"}, "lookahead"),
         ({"refresh": 0}, "refresh"),
         ({"copies": 3}, "copies"),
-        ({"copies": 1}, "copies"),  # bursts carry none
+        ({"copies": [3, 3, 3]}, "copies"),
+        ({"copies": [0]}, "copies"),
+        ({"copies": [13]}, "copies"),
+        ({"copies": [3], "window": 2}, "copies"),  # they are played, not leaned upon
+        ({"copies": [3], "policy": "chained"}, "copies"),
         ({"id": 8}, "id"),
         ({"name": 5}, "name"),
         ({"schedule": [[0, 1, 2, 3]]}, "schedule"),

@@ -4,6 +4,7 @@
 import numpy as np
 import pmt
 
+from ..coding.superframe import DecodedSuperframe, Repair
 from ..link import Counts, Link
 from ..profile import MAX_RUNGS, LinkProfile, load_ladder
 from .pdu import PORT, PduBlock, PduError, clock, entry, integer, put_together, with_entry
@@ -20,8 +21,8 @@ class entropy_decoder(PduBlock):
     `soundspring_sequence`, `soundspring_received` (u8 vector: which tokens are known), `soundspring_frames`,
     `soundspring_layers`, `soundspring_sent` (layers that the superframe has packets for) and `soundspring_status` (one
     word for each packet: ok, lost, undecodable or desync). A superframe goes out when its packets are complete, when a
-    later one comes, or when a clock PDU says that it is due; where the profile has copies it waits for so many
-    superframes more.
+    later one comes, or when a clock PDU says that it is due; where the profile has copies it waits until all that
+    later superframes carry of it have had their time, and has them too.
 
     Args:
         profile: name of a link profile or a ladder, or a YAML file.
@@ -42,6 +43,7 @@ class entropy_decoder(PduBlock):
         self._link = Link(load_ladder(profile))
         self._profile = self._link.profile  # of the superframe before
         self._decoder = self._link.entropy_decoder()  # loads the models, before the flowgraph runs
+        self._repair = Repair(len(self._profile.copies))
         self._next, self.end = first_sequence, LIMIT
         self._open: dict[int, tuple[LinkProfile, dict[int, np.ndarray]]] = {}
         self.counts = Counts()
@@ -52,19 +54,18 @@ class entropy_decoder(PduBlock):
         group = integer(meta, "group", profile.packets)
         if data.size and data.max() > 1:
             raise PduError("bits must be 0 or 1, one a byte")
+        out = []
         if self._next < 0 or abs(sequence - self._next) > JUMP:
-            self._restart(sequence)
+            out = self._restart(sequence)
         if sequence < self._next:
-            if entry(meta, "copy"):
-                return []  # of what was complete without it
             raise PduError(f"superframe {sequence} comes late or twice")
         packets = self._open.setdefault(sequence, (profile, {}))[1]
         if entry(meta, "ok", True):
             packets[group] = data
-        stop = max(sequence - profile.copies, self._next)
+        stop = sequence
         while stop in self._open and len(self._open[stop][1]) == self._open[stop][0].packets:
             stop += 1
-        return self._up_to(stop)
+        return out + self._up_to(stop)
 
     def _profile_of(self, meta) -> LinkProfile:
         """The rung that a packet's superframe is of; packets need not say it where there is but one."""
@@ -78,14 +79,20 @@ class entropy_decoder(PduBlock):
 
     def on_clock(self, due: int) -> None:
         if self._next >= 0 and due - self._next <= JUMP:
-            for meta, tokens in self._up_to(due if due >= self.end else due - self._profile.copies):
+            out = self._up_to(due)
+            for meta, tokens in out if due < self.end else out + self._rest():
                 self.message_port_pub(PORT, put_together(meta, tokens))
         self.message_port_pub(PORT, clock(due))
 
-    def _restart(self, sequence: int) -> None:
-        """Another transmission: nothing of the past helps."""
+    def _restart(self, sequence: int) -> list:
+        """Another transmission: nothing of the past helps. Returns what waited."""
         self._open.clear()
         self._decoder, self._next = self._link.entropy_decoder(), sequence
+        return self._rest()
+
+    def _rest(self) -> list:
+        """What waits for copies that will not come."""
+        return [_pdu(d) for d in self._repair.flush()]
 
     def _up_to(self, stop: int) -> list:
         """Decode the superframes before `stop`, in order, with what there is of them."""
@@ -95,10 +102,16 @@ class entropy_decoder(PduBlock):
             self._profile, got = self._open.pop(self._next, (self._profile, {}))
             decoded = self._decoder.push(self._next, [got.get(g) for g in range(self._profile.packets)])
             self.counts.add(decoded)
-            meta = with_entry(pmt.make_dict(), "sequence", self._next)
-            meta = with_entry(meta, "received", decoded.received.astype(np.uint8).ravel())
-            meta = with_entry(with_entry(meta, "status", " ".join(decoded.status)), "sent", decoded.sent)
-            meta = with_entry(with_entry(meta, "frames", decoded.tokens.shape[0]), "layers", decoded.tokens.shape[1])
-            out.append((meta, decoded.tokens.ravel()))
+            if (ready := self._repair.push(decoded)) is not None:
+                out.append(_pdu(ready))
             self._next += 1
         return out
+
+
+def _pdu(decoded: DecodedSuperframe) -> tuple:
+    """The dictionary and the vector of a superframe's PDU."""
+    meta = with_entry(pmt.make_dict(), "sequence", decoded.sequence)
+    meta = with_entry(meta, "received", decoded.received.astype(np.uint8).ravel())
+    meta = with_entry(with_entry(meta, "status", " ".join(decoded.status)), "sent", decoded.sent)
+    meta = with_entry(with_entry(meta, "frames", decoded.tokens.shape[0]), "layers", decoded.tokens.shape[1])
+    return meta, decoded.tokens.ravel()

@@ -24,8 +24,6 @@ class entropy_encoder(PduBlock):
     the profile's rate_weight weighs them; its vector may then be empty. Entries of the dictionary that comes out:
     `soundspring_sequence` (the superframe's number), `soundspring_group` (0 = base) and `soundspring_profile` (the id
     of the profile or rung).
-    Copies of earlier base packets, where the profile asks for them, come behind the packets of a superframe, with the
-    original's entries and `soundspring_copy` (how many superframes earlier that was).
     A clock PDU (`soundspring_due`) follows each superframe.
 
     Message port `rung`: the rung of the ladder to send on from the next superframe, an integer or a pair with an
@@ -50,7 +48,6 @@ class entropy_encoder(PduBlock):
         silence = np.zeros((self._profile.superframe, link.models.lm.codebooks.shape[2]), np.float32)  # to warm up
         link.entropy_encoder().push(latent=silence)
         self._encoder = link.entropy_encoder()
-        self._bases: list[tuple[int, np.ndarray]] = []  # sequence and bits, the latest first
         self.counts = Counts()
         self.message_port_register_in(RUNG)
         self.set_msg_handler(RUNG, self._switch)
@@ -94,8 +91,4 @@ class entropy_encoder(PduBlock):
         self.counts.add_sent(groups)
         for index, group in enumerate(groups):
             yield _place(profile.id, sequence, index), group.bits
-        for earlier, bits in self._bases:
-            self.counts.add_copy(bits)
-            yield with_entry(_place(profile.id, earlier, 0), "copy", sequence - earlier), bits
-        self._bases = [(sequence, groups[0].bits), *self._bases][: profile.copies]
         self.message_port_pub(PORT, clock(sequence + 1))

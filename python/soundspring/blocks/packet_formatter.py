@@ -5,7 +5,7 @@ import numpy as np
 
 from ..coding.packet import Packet, model_id, payload_bytes
 from ..link import shared_models
-from .pdu import PduBlock, PduError, entry, integer, with_entry
+from .pdu import PduBlock, PduError, integer, with_entry
 
 SEQUENCES = 1 << 16
 
@@ -35,8 +35,7 @@ class packet_formatter(PduBlock):
         if data.size and data.max() > 1:
             raise PduError("bits must be 0 or 1, one a byte")
         sequence, group = integer(meta, "sequence", 1 << 40), integer(meta, "group", 8)
-        copy = bool(entry(meta, "copy"))
-        packet = Packet(self._model, sequence % SEQUENCES, group, payload_bytes(data), copy)
+        packet = Packet(self._model, sequence % SEQUENCES, group, payload_bytes(data))
         meta = with_entry(meta, "sequence", packet.sequence)
         out = np.frombuffer(packet.to_bytes(), np.uint8)
         return [(meta, out.copy() if self._packed else np.unpackbits(out))]

@@ -2,7 +2,7 @@
 """Packets to fewer packets: a network that loses some."""
 
 from ..channel.loss import parse_loss
-from .pdu import PduBlock, PduError, entry, integer
+from .pdu import PduBlock, PduError, integer
 
 
 class packet_loss(PduBlock):
@@ -16,9 +16,7 @@ class packet_loss(PduBlock):
             `step(n) -> bool [n]`.
         seed: of the process, a non-negative integer.
         groups: packets a superframe. Then each packet has the draw of its place in the order of sending, by the entries
-            `soundspring_sequence`, `soundspring_group` and `soundspring_copy`, whatever was lost before; 0: draws in
-            order of arrival.
-        copies: of earlier base packets behind each superframe, as the profile has them, which take part in the count.
+            `soundspring_sequence` and `soundspring_group`, whatever was lost before; 0: draws in order of arrival.
 
     Attributes:
         received, lost: PDUs that came in, and those of them that were dropped as lost.
@@ -27,13 +25,11 @@ class packet_loss(PduBlock):
         ValueError: `loss` or `seed` is none of these.
     """
 
-    def __init__(self, loss: str = "bernoulli:0.1", seed: int = 0, groups: int = 0, copies: int = 0):
+    def __init__(self, loss: str = "bernoulli:0.1", seed: int = 0, groups: int = 0):
         PduBlock.__init__(self, "SoundSpring packet loss", None)
         if groups < 0:
             raise ValueError(f"groups: expected 0 or more, got {groups}")
-        if copies < 0 or (copies and not groups):
-            raise ValueError(f"copies: expected 0 or more, and groups with them, got {copies} with groups {groups}")
-        self._groups, self._copies, self._drawn = groups, copies, 0
+        self._groups, self._drawn = groups, 0
         self.received = self.lost = 0
         self.set_loss(loss, seed)
 
@@ -45,18 +41,10 @@ class packet_loss(PduBlock):
         """How many draws up to and with this packet's own."""
         if not self._groups:
             return 1
-        place = self._place(integer(meta, "sequence", 1 << 40), integer(meta, "group", self._groups),
-                            entry(meta, "copy", 0))
+        place = integer(meta, "sequence", 1 << 40) * self._groups + integer(meta, "group", self._groups)
         if place < self._drawn:
             raise PduError(f"packet {place} comes late or twice; its draw is gone")
         return place + 1 - self._drawn
-
-    def _place(self, sequence: int, group: int, copy: int) -> int:
-        """How many packets are sent before this one; superframe s has min(s, copies) copies behind its own packets."""
-        carrier = sequence + copy
-        ramp = min(carrier, self._copies)
-        before = carrier * self._groups + ramp * (ramp - 1) // 2 + (carrier - ramp) * self._copies
-        return before + (self._groups + copy - 1 if copy else group)
 
     def process(self, meta, data):
         draws = self._draws(meta)

@@ -13,8 +13,7 @@ from .pdu import PduBlock, with_entry
 class packet_parser(PduBlock):
     """u8 PDUs of packets in, as the packet formatter made them; u8 PDUs of payload bits out, for the entropy decoder.
 
-    Entries that it sets: `soundspring_sequence`, unwrapped from the packet's 16 bits, `soundspring_group`, and for a
-    repetition of an earlier packet `soundspring_copy`. What
+    Entries that it sets: `soundspring_sequence`, unwrapped from the packet's 16 bits, and `soundspring_group`. What
     fails its CRC, or was made by another version or with other weights, is logged once, counted and dropped.
 
     Args:
@@ -37,4 +36,4 @@ class packet_parser(PduBlock):
             self._last = packet.sequence
         self._last += (packet.sequence - self._last + half) % SEQUENCES - half
         out = with_entry(with_entry(pmt.make_dict(), "sequence", self._last), "group", packet.group)
-        return [(with_entry(out, "copy", 1) if packet.copy else out, packet.bits.copy())]
+        return [(out, packet.bits.copy())]

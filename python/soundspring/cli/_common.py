@@ -26,8 +26,8 @@ def chosen_profile(args: argparse.Namespace) -> LinkProfile:
     if getattr(args, "rate", None):
         chosen = chosen.with_layers(profiles.RATES[args.rate])
     if args.policy and args.policy != chosen.policy:
-        window = max(chosen.window, 4) if args.policy == "chained" else chosen.window
-        chosen = profiles.replace_profile(chosen, policy=args.policy, window=window)
+        changes = {"window": max(chosen.window, 4), "copies": ()} if args.policy == "chained" else {}
+        chosen = profiles.replace_profile(chosen, policy=args.policy, **changes)
     return chosen
 
 

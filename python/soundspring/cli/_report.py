@@ -98,13 +98,16 @@ def muted(link, audio: np.ndarray, status: list[tuple[str, ...]]) -> np.ndarray:
     Only usable packets are decoded again, and those are the ones that were sent.
     """
     from ..codec.api import latents
+    from ..coding.superframe import repaired
     from ..link import encode, speak
     from ..lm.conceal import Estimate
 
     coder, codec, level, out = link.entropy_decoder(), link.codec_decoder(), 1.0, []
-    for (sequence, payloads), fates in zip(encode(link, audio), status, strict=True):
-        usable = [bits if fate == "ok" else None for bits, fate in zip(payloads, fates, strict=True)]
-        decoded = coder.push(sequence, usable)
+    known = (
+        coder.push(sequence, [bits if fate == "ok" else None for bits, fate in zip(payloads, fates, strict=True)])
+        for (sequence, payloads), fates in zip(encode(link, audio), status, strict=True)
+    )
+    for decoded in repaired(known, len(link.profile.copies)):
         depth = int(decoded.received.all(0).cumprod().sum())
         tokens = decoded.tokens[:, : max(depth, 1)]
         gain = np.full(len(tokens) + 1, float(depth > 0), np.float32)

@@ -119,8 +119,7 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
 
     seconds, c, phy = len(audio) / 16000, result.counts, link.profile.phy if args.channel != "none" else None
     superframes = len(c.status)
-    packets = 8 * OVERHEAD * (c.packets_sent + c.copies_sent) + c.copy_bits
-    header = BURST_BITS * superframes if phy else packets
+    header = BURST_BITS * superframes if phy else 8 * OVERHEAD * c.packets_sent
     burst = link.burst_samples if phy else 0
     room = sum(p.payload_bits for p in phy.packets) * superframes if phy else c.payload_bits
     frame_ms = 1000 * link.profile.superframe_samples / 16000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All payloads of one superframe, and copies of earlier ones, in one datagram with one short header.
+"""All payloads of one superframe in one datagram with one short header.
 
 For networks that keep a datagram's bounds and check its bytes, as UDP does. What arrives damaged all the same is found
 by the token checks, which cover the sequence number too. docs/wire-format.md has the bits.
@@ -20,7 +20,7 @@ _ESCAPE = (1 << _SHORT) - 1
 
 
 def pack_datagram(header: BurstHeader, payloads: Sequence[np.ndarray]) -> bytes:
-    """uint8 bits of each payload (none: an empty one, nothing to carry) -> bytes. ValueError on what does not fit."""
+    """uint8 bits of each payload -> bytes. ValueError on what does not fit."""
     if not payloads:
         raise ValueError("payloads: expected at least one")
     values = (VERSION % 4, header.profile, header.model, header.sequence)

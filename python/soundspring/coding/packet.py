@@ -11,11 +11,11 @@ import numpy as np
 from .crc import crc, to_bits, to_int
 
 MAGIC = 0xA0  # upper half of a packet's first byte; the lower half is the version
-VERSION = 2  # of the whole bit stream: PMFs, range coder, payload, headers
+VERSION = 3  # of the whole bit stream: PMFs, range coder, payload, headers
 OVERHEAD = 9  # bytes of a packet beside its payload
 MAX_PAYLOAD = 2047
 BURST_BITS = 25
-_HEAD = struct.Struct(">BHHH")  # magic | version, group | copy | reserved | length, model, sequence
+_HEAD = struct.Struct(">BHHH")  # magic | version, group | reserved | length, model, sequence
 
 
 class PacketError(ValueError):
@@ -51,16 +51,13 @@ def model_id(sha256: str, bits: int) -> int:
 
 @dataclass(frozen=True)
 class Packet:
-    """One layer group of one superframe. payload: bytes (bits padded with zeros). sequence: 16 bits, of the superframe.
-
-    copy: a repetition of an earlier packet, with that packet's own sequence number.
+    """One layer group of one superframe. payload: bytes (bits padded with zeros). sequence: of the superframe, 16 bits.
     """
 
     model: int
     sequence: int
     group: int
     payload: bytes
-    copy: bool = False
 
     @property
     def bits(self) -> np.ndarray:
@@ -73,7 +70,7 @@ class Packet:
                                    ("group", self.group, 8), ("payload", len(self.payload), MAX_PAYLOAD + 1)):
             if not 0 <= value < limit:
                 raise ValueError(f"{name}: must be 0..{limit - 1}; got {value}")
-        fields = self.group << 13 | self.copy << 12 | len(self.payload)
+        fields = self.group << 13 | len(self.payload)
         body = _HEAD.pack(MAGIC | VERSION, fields, self.model, self.sequence) + self.payload
         return body + struct.pack(">H", binascii.crc_hqx(body, 0xFFFF))
 
@@ -106,13 +103,13 @@ def parse_at(data: bytes, start: int, model: int | None = None) -> tuple[Packet,
         raise Truncated(f"packet of {end - start} bytes ends after {len(data) - start}; drop it")
     if binascii.crc_hqx(data[start:end - 2], 0xFFFF) != int.from_bytes(data[end - 2:end], "big"):
         raise BadCrc("CRC of the packet does not match, it was damaged on the way; drop it")
-    if fields & 0x0800:
+    if fields & 0x1800:
         raise WrongVersion("a reserved bit is set: packet of a newer release; use the same release at both ends")
     if model is not None and packet_model != model:
         raise WrongModel(f"packet made with model {packet_model:04x}, but the model loaded here is {model:04x}; "
                          "load the same weights at both ends")
     payload = bytes(data[start + _HEAD.size:end - 2])
-    return Packet(packet_model, sequence, fields >> 13, payload, bool(fields & 0x1000)), end
+    return Packet(packet_model, sequence, fields >> 13, payload), end
 
 
 @dataclass(frozen=True)

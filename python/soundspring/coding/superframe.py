@@ -7,8 +7,8 @@ coded upon (`policy.py`), and `transcode.py` codes one packet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Plan:
 
     past: earlier superframes in the window. room: payload bits of each group (None: variable length, all layers sent);
     where it names fewer groups, the last ones are not sent.
+    copies: how many of the lowest layers of the superframe before, of the one before that, ... the last group's packet
+    carries too.
     check_bits: width of each group's token check.
     """
 
@@ -35,6 +37,7 @@ class Plan:
     schedule: tuple[tuple[int, ...], ...]
     room: tuple[int, ...] | None = None
     check_bits: tuple[int, ...] = field(default=())
+    copies: tuple[int, ...] = ()
 
     @property
     def layers(self) -> int:
@@ -45,7 +48,9 @@ class Plan:
         start = self.groups[index - 1] if index else 0
         schedule = self.schedule if index == 0 else (tuple(range(self.frames)),)
         checks = self.check_bits or (11,) + (8,) * (len(self.groups) - 1)
-        return Group(index, (start, self.groups[index]), self.frames, schedule, checks[index], self.room is not None)
+        copies = self.copies if index == len(self.groups) - 1 else ()
+        return Group(index, (start, self.groups[index]), self.frames, schedule, checks[index], self.room is not None,
+                     copies, self.schedule)
 
     def needs(self, group: int, sequence: int) -> tuple[tuple[int, int], ...]:
         return dependencies(
@@ -64,6 +69,10 @@ class _Slot:
         """bool [S, K]: tokens of any packet that is there."""
         return np.logical_or.reduce([np.zeros(self.tokens.shape, bool), *self.masks.values()])
 
+    def whole_layers(self) -> int:
+        """How many layers, from the lowest on, are there in all frames."""
+        return int(np.logical_and.accumulate(self.known().all(0)).sum())
+
 
 class _History:
     """The superframes of the window, by sequence number."""
@@ -73,15 +82,20 @@ class _History:
 
     def open(self, sequence: int) -> _Slot:
         p = self.plan
-        slot = _Slot(np.zeros((p.frames, p.layers), np.int16), {})
-        self.slots = {s: v for s, v in self.slots.items() if 0 < sequence - s <= p.past} | {sequence: slot}
+        slot, reach = _Slot(np.zeros((p.frames, p.layers), np.int16), {}), max(p.past, len(p.copies))
+        self.slots = {s: v for s, v in self.slots.items() if 0 < sequence - s <= reach} | {sequence: slot}
         return slot
+
+    def layers_before(self, sequence: int) -> list[int]:
+        """Layers that there are to copy of the superframe before, of the one before that, ..."""
+        slots = [self.slots.get(sequence - back) for back in range(1, len(self.plan.copies) + 1)]
+        return [slot.whole_layers() if slot else 0 for slot in slots]
 
     def window(self, sequence: int, group: int) -> tuple[np.ndarray, np.ndarray, int] | None:
         """tokens, visible [T, K] and the offset of the superframe in them; None when a needed packet is missing."""
         p = self.plan
         needed = p.needs(group, sequence)
-        back = max((b for b, _ in needed), default=0)
+        back = max([len(p.group(group).copies), *(b for b, _ in needed)])
         tokens = np.zeros(((back + 1) * p.frames, p.layers), np.int16)
         present = {}
         for b in range(back + 1):
@@ -154,6 +168,7 @@ class SuperframeEncoder:
                 max_bits=max_bits,
                 static=self.static,
                 choose=choose,
+                earlier=self.history.layers_before(sequence),
             )
             mask = self.history.mask(group, coded.n_layers)
             slot.tokens[mask], slot.masks[index] = coded.tokens.ravel(), mask
@@ -167,6 +182,7 @@ class DecodedSuperframe:
     """tokens int16 [S, K], received bool [S, K], and each packet's fate: "ok", "lost", "undecodable" or "desync".
 
     sent: layers of which there may have been tokens in the packets; those above belong to packets that are not sent.
+    copies: tokens int16 [S, layers] of the superframe before, of the one before that, ..., as far as they came along.
     """
 
     sequence: int
@@ -174,6 +190,7 @@ class DecodedSuperframe:
     received: np.ndarray
     status: tuple[str, ...]
     sent: int
+    copies: tuple[np.ndarray, ...] = ()
 
 
 class SuperframeDecoder:
@@ -193,22 +210,69 @@ class SuperframeDecoder:
             raise ValueError(f"payloads: expected 1 to {len(p.groups)} (None for lost ones), got {len(payloads)}")
         if self.history.slots and sequence <= max(self.history.slots):
             raise ValueError(f"sequence: {sequence} comes after {max(self.history.slots)}; sort the packets first")
-        slot, status = self.history.open(sequence), []
+        slot, status, copies = self.history.open(sequence), [], ()
         for index, bits in enumerate(payloads):
-            status.append("lost" if bits is None else self._packet(sequence, index, bits, slot))
-        return DecodedSuperframe(sequence, slot.tokens, slot.known(), tuple(status), p.groups[len(payloads) - 1])
+            fate, found = ("lost", ()) if bits is None else self._packet(sequence, index, bits, slot)
+            status.append(fate)
+            copies = copies or found
+        return DecodedSuperframe(
+            sequence, slot.tokens, slot.known(), tuple(status), p.groups[len(payloads) - 1], copies
+        )
 
-    def _packet(self, sequence: int, index: int, bits: np.ndarray, slot: _Slot) -> str:
+    def _packet(self, sequence: int, index: int, bits: np.ndarray, slot: _Slot) -> tuple[str, tuple[np.ndarray, ...]]:
+        """What became of it, and the copies in it."""
         found = self.history.window(sequence, index)
         if found is None:
-            return "undecodable"
+            return "undecodable", ()
         tokens, visible, offset = found
         group = self.plan.group(index)
         got = decode_group(
             self.source, bits, tokens, visible, group, offset=offset, sequence=sequence, static=self.static
         )
         if got.status != "ok":
-            return "desync"
+            return "desync", ()
         mask = self.history.mask(group, got.n_layers)
         slot.tokens[mask], slot.masks[index] = got.tokens.ravel(), mask
-        return "ok"
+        return "ok", got.copies
+
+
+class Repair:
+    """Superframes wait until all copies of them have had their time; those fill what is missing.
+
+    waiting: how many superframes later the last copy comes, the length of a plan's `copies`.
+    """
+
+    def __init__(self, waiting: int):
+        self.room, self.waiting = waiting, []
+
+    def push(self, decoded: DecodedSuperframe) -> DecodedSuperframe | None:
+        """The next superframe, lost or not -> the one `waiting` before it; None at first."""
+        self.waiting = [*(_mended(old, decoded) for old in self.waiting), decoded]
+        return self.waiting.pop(0) if len(self.waiting) > self.room else None
+
+    def flush(self) -> list[DecodedSuperframe]:
+        """What still waits for copies that will not come."""
+        rest, self.waiting = self.waiting, []
+        return rest
+
+
+def repaired(known: Iterable[DecodedSuperframe], waiting: int) -> Iterator[DecodedSuperframe]:
+    """Consecutive superframes, what is missing in them filled in by later ones: all that `Repair` does."""
+    repair = Repair(waiting)
+    for decoded in known:
+        if (ready := repair.push(decoded)) is not None:
+            yield ready
+    yield from repair.flush()
+
+
+def _mended(old: DecodedSuperframe, later: DecodedSuperframe) -> DecodedSuperframe:
+    """`old` with what `later` has a copy of and it has not itself."""
+    back = later.sequence - old.sequence
+    if not 1 <= back <= len(later.copies):
+        return old
+    copy = later.copies[back - 1]
+    received, tokens = old.received.copy(), old.tokens.copy()
+    own = slice(0, copy.shape[1])
+    tokens[:, own] = np.where(received[:, own], tokens[:, own], copy)
+    received[:, own] = True
+    return replace(old, tokens=tokens, received=received)

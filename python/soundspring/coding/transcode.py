@@ -2,19 +2,19 @@
 """One layer group of a superframe to the payload of one packet, and back.
 
 Both ends run the same walk (`_walk`) over the same arrays: what is not visible yet stands as zero, so nothing can leak.
-Payload: [token check][range-coded: form, tokens]. The check stands first, so zero bits behind the payload (padding to
-bytes, to a code block, to a burst of fixed size) are harmless and no length needs to be told. docs/wire-format.md has
-the bits.
+Payload: [token check][range-coded: form, copies, tokens]. The check stands first, so zero bits behind the payload
+(padding to bytes, to a code block, to a burst of fixed size) are harmless and no length needs to be told.
+docs/wire-format.md has the bits.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from . import pmf
+from . import copies, pmf
 from .crc import POLYNOMIALS, crc, to_bits, to_int
 from .range_coder import Decoder, Encoder
 from .search import Cost
@@ -58,6 +58,8 @@ class Group:
     index: its number in the superframe, 0 = base. layers: [start, stop). frames: frames of the superframe. schedule:
     steps, each the frames coded side by side; a step sees the tokens of earlier ones. check_bits: width of the token
     check. elastic: the number of layers sent is told in the payload (0..stop - start) instead of being all of them.
+    copies: how many of the lowest layers of the superframe before, of the one before that, ... the packet carries too
+    (fewer where there are no more); copy_schedule: the order of their frames.
     """
 
     index: int
@@ -66,13 +68,17 @@ class Group:
     schedule: tuple[tuple[int, ...], ...] | None = None
     check_bits: int = 11
     elastic: bool = False
+    copies: tuple[int, ...] = ()
+    copy_schedule: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.schedule is None:
-            default = SCHEDULE_5 if self.frames == 5 else tuple((i,) for i in range(self.frames))
-            object.__setattr__(self, "schedule", default)
-        if sorted(f for step in self.schedule for f in step) != list(range(self.frames)) or self.frames < 1:
-            raise ValueError(f"schedule: must name each of the frames 0..{self.frames - 1} once; got {self.schedule}")
+        default = SCHEDULE_5 if self.frames == 5 else tuple((i,) for i in range(self.frames))
+        for name in ("schedule", "copy_schedule"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+            steps = getattr(self, name)
+            if sorted(f for step in steps for f in step) != list(range(self.frames)) or self.frames < 1:
+                raise ValueError(f"{name}: must name each of the frames 0..{self.frames - 1} once; got {steps}")
         if not 0 <= self.layers[0] < self.layers[1]:
             raise ValueError(f"layers: must be (start, stop) with 0 <= start < stop; got {self.layers}")
         if self.check_bits not in POLYNOMIALS:
@@ -89,13 +95,14 @@ class Group:
 @dataclass(frozen=True)
 class EncodedGroup:
     """bits uint8 [n]; tokens int16 [frames, n_layers] that were coded; layers sent; fallback: coded with the static
-    table; model_bits: ideal length of the tokens."""
+    table; model_bits: ideal length of the tokens; copy_bits: of the copies before them."""
 
     bits: np.ndarray
     tokens: np.ndarray
     n_layers: int
     fallback: bool
     model_bits: float
+    copy_bits: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,15 @@ class DecodedGroup:
     """tokens int16 [frames, n_layers]; status "ok", "desync" (bits or context wrong) or "truncated" (no room for a
     check).
 
-    Without "ok" there are no tokens: shape [frames, 0].
+    Without "ok" there are no tokens: shape [frames, 0]. copies: tokens int16 [frames, layers] of the superframes
+    before, the nearest first.
     """
 
     tokens: np.ndarray
     n_layers: int
     fallback: bool
     status: str
+    copies: tuple[np.ndarray, ...] = ()
 
 
 class _BadLogits(Exception):
@@ -120,25 +129,30 @@ class _Full(Exception):
     """The code has outgrown its room."""
 
 
-def token_check(tokens: np.ndarray, group: Group, sequence: int) -> int:
-    """CRC over sequence (8 bits), group index (8), layer count (8), tokens [frames, n] frame by frame (10 each)."""
-    head = np.concatenate([to_bits(value, 8) for value in (sequence % 256, group.index, tokens.shape[1])])
-    body = tokens.astype(np.int64).reshape(-1, 1) >> np.arange(TOKEN_BITS - 1, -1, -1) & 1
-    return crc(np.concatenate([head, body.ravel().astype(np.uint8)]), group.check_bits)
+def token_check(tokens: np.ndarray, group: Group, sequence: int, carried: Sequence[np.ndarray] = ()) -> int:
+    """CRC over sequence (8 bits) and group index (8), then the layer count (8) and the tokens [frames, n], frame by
+    frame (10 each), of this group and of each copy."""
+    parts = [to_bits(value, 8) for value in (sequence % 256, group.index)]
+    for block in (tokens, *carried):
+        body = block.astype(np.int64).reshape(-1, 1) >> np.arange(TOKEN_BITS - 1, -1, -1) & 1
+        parts += [to_bits(block.shape[1], 8), body.ravel().astype(np.uint8)]
+    return crc(np.concatenate(parts), group.check_bits)
 
 
 def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, group: Group, *, offset: int = 0,
                  sequence: int = 0, max_bits: int | None = None, static: pmf.StaticPmf | None = None,
-                 choose: Choose | None = None) -> EncodedGroup:
+                 choose: Choose | None = None, earlier: Sequence[int] = ()) -> EncodedGroup:
     """Code the tokens of `group`: tokens int16 [T, K] of a window whose superframe starts at frame `offset`.
 
     visible bool [T, K] is what the decoder knows already. With max_bits (elastic groups only) as many whole layers are
     sent as fit. static: the table used when logits are too near a rounding boundary (None: 10 bits a token).
-    choose: codes what it chooses instead of these, see `Choose`.
+    choose: codes what it chooses instead of these, see `Choose`. earlier: how many layers there are to copy of the
+    superframe before, of the one before that, ...; copies fill half of max_bits at most.
     Raises ValueError on wrong shapes, entries, visibility, or a max_bits that holds not even an empty payload.
     """
     job = _Job(source, tokens, visible, group, offset, static, choose)
     if max_bits is None:
+        job.write_copies(tokens, earlier, None)
         result = job.encode(group.size, None)
     else:
         if not group.elastic:
@@ -147,10 +161,13 @@ def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, gro
         if room < _form_bits(group):
             raise ValueError(f"max_bits: must be at least {group.check_bits + _form_bits(group)} for this group; "
                              f"got {max_bits}")
+        job.write_copies(tokens, earlier, room)
         result = job.fill(room)
     coder, sent, fallback, model_bits = result
-    bits = np.concatenate([to_bits(token_check(sent, group, sequence), group.check_bits), coder.finish()])
-    return EncodedGroup(bits, sent, sent.shape[1], fallback, model_bits)
+    carried = copies.Copies(tokens, visible) if fallback else job.copies
+    check = token_check(sent, group, sequence, carried.tokens)
+    bits = np.concatenate([to_bits(check, group.check_bits), coder.finish()])
+    return EncodedGroup(bits, sent, sent.shape[1], fallback, model_bits, carried.bits)
 
 
 def decode_group(source: PmfSource, bits: np.ndarray, tokens: np.ndarray, visible: np.ndarray, group: Group, *,
@@ -170,9 +187,9 @@ def decode_group(source: PmfSource, bits: np.ndarray, tokens: np.ndarray, visibl
         out = job.decode(coder, n, bool(fallback))
     except _BadLogits:
         return DecodedGroup(failed, 0, bool(fallback), "desync")
-    if not coder.ends_clean() or token_check(out, group, sequence) != check:
+    if not coder.ends_clean() or token_check(out, group, sequence, job.copies.tokens) != check:
         return DecodedGroup(failed, 0, bool(fallback), "desync")
-    return DecodedGroup(out, n, bool(fallback), "ok")
+    return DecodedGroup(out, n, bool(fallback), "ok", job.copies.tokens)
 
 
 def _form_cumulative(group: Group) -> np.ndarray:
@@ -216,8 +233,8 @@ def _put(coder: Encoder, cumulative: np.ndarray, symbol: int) -> int:
 
 
 def _form_bits(group: Group) -> int:
-    """Upper limit of the bits of a payload without tokens, check not counted."""
-    return int(np.ceil(np.log2(_form_cumulative(group)[-1]))) + 1
+    """Upper limit of the bits of a payload without tokens and copies, check not counted."""
+    return int(np.ceil(np.log2(_form_cumulative(group)[-1]) + copies.empty_bits(group))) + 1
 
 
 class _Job:
@@ -228,9 +245,11 @@ class _Job:
         tokens, visible = np.asarray(tokens), np.asarray(visible, dtype=bool)
         if tokens.ndim != 2 or tokens.shape != visible.shape:
             raise ValueError(f"tokens, visible: must be [T, K] alike; got {list(tokens.shape)}, {list(visible.shape)}")
-        if not 0 <= offset <= len(tokens) - group.frames or group.layers[1] > tokens.shape[1]:
+        if not 0 <= offset <= len(tokens) - group.frames or max(group.layers[1], *group.copies, 0) > tokens.shape[1]:
             raise ValueError(f"offset, group: frames {offset}..{offset + group.frames - 1} and layers below "
                              f"{group.layers[1]} must lie in the window {list(tokens.shape)}")
+        if offset < len(group.copies) * group.frames:
+            raise ValueError(f"offset: must leave room for {len(group.copies)} superframes before; got {offset}")
         self.span = slice(offset, offset + group.frames)
         self.truth = tokens[self.span]
         own = slice(*group.layers)
@@ -243,10 +262,26 @@ class _Job:
         self.static = static or pmf.StaticPmf.flat(group.layers[1])
         self.choose = choose or (lambda frames, _: _Given(self, frames))
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
+        self.copies = copies.Copies(self.known_tokens, self.visible)
         self._first_state: Any = None
         self._later_state: Any = None
         self._first_rows, self._later_rows = {}, {}  # cumulative int64 [N + 1], near by layer, frame, lower tokens
         self._first_choices: dict[tuple[int, ...], Choice] = {}  # by frames
+
+    def write_copies(self, tokens: np.ndarray, earlier: Sequence[int], room: int | None) -> None:
+        """Prepare the copies, which are the same in every attempt; none where they cannot or should not be coded."""
+        none = [0] * len(self.group.copies)
+        layers = [min(pair) for pair in zip(self.group.copies, [*earlier, *none], strict=False)]
+        for wanted in (layers, none):
+            try:
+                found = copies.write(self.source, self.copies, self.group, self.offset, tokens, wanted)
+            except ValueError:
+                continue
+            if room is None or wanted is none or found.bits <= (room - _form_bits(self.group)) / 2:
+                return self._know(found)
+
+    def _know(self, found: copies.Copies) -> None:
+        self.copies, self.known_tokens, self.visible = found, found.known, found.visible
 
     def _begin(self, tokens: np.ndarray, visible: np.ndarray, first: bool) -> Any:
         """Trunk pass; the first one sees the same in every attempt, so it is done once."""
@@ -331,9 +366,15 @@ class _Job:
         return out
 
     def decode(self, coder: Decoder, n: int, fallback: bool) -> np.ndarray:
-        """Tokens int16 [frames, n]; `coder` stands behind the form symbol."""
+        """Tokens int16 [frames, n], and those of `copies`; `coder` stands behind the form symbol."""
         if fallback:
             return self._static_walk(n, lambda cumulative, _: coder.decode(cumulative))
+        try:
+            self._know(copies.walk(self.source, self.copies, self.group, self.offset,
+                                   lambda cumulative, *_: np.array([coder.decode(row) for row in cumulative]),
+                                   self.known_tokens, [0] * len(self.group.copies)))
+        except ValueError as error:
+            raise _BadLogits from error
 
         def read(pmfs: _Pmfs, _: np.ndarray) -> np.ndarray:
             return np.array([coder.decode(row) for row in pmfs.cumulative])
@@ -343,6 +384,8 @@ class _Job:
         """Code n layers with the model, with the static table where the guard trips; None when `room` is too small."""
         coder, model_bits = Encoder(), 0.0
         _put(coder, _form_cumulative(self.group), self._form(n, False))
+        for cumulative, symbol in self.copies.symbols:
+            _put(coder, cumulative, symbol)
 
         def choose(state: Any, frames: np.ndarray, work: np.ndarray, seen: np.ndarray) -> np.ndarray:
             return self._choice(state, frames, work, seen).best(n)
@@ -379,15 +422,16 @@ class _Job:
 
     def fill(self, room: int) -> tuple[Encoder, np.ndarray, bool, float]:
         """The most layers that fit into `room` bits: a guess from one trunk pass, corrected by coding."""
-        if room >= TOKEN_BITS * self.truth[:, slice(*self.group.layers)].size + _form_bits(self.group):
+        left = room - self.copies.bits
+        if left >= TOKEN_BITS * self.truth[:, slice(*self.group.layers)].size + _form_bits(self.group):
             best = self.encode(self.group.size, room)  # all of them would fit without a model
             if best is not None:
                 return best
         try:
-            costs = self._layer_costs(room)
+            costs = self._layer_costs(left)
         except _BadLogits:
             return self.encode_static(self.group.size, room)
-        n = int(np.searchsorted(np.cumsum(costs), room, side="right"))
+        n = int(np.searchsorted(np.cumsum(costs), left, side="right"))
         best = self.encode(n, room)
         while best is None:
             n -= 1
@@ -406,7 +450,7 @@ class _Job:
             best = more
         return best
 
-    def _layer_costs(self, room: int) -> list[float]:
+    def _layer_costs(self, room: float) -> list[float]:
         """Ideal bits of the layers, lowest first, each knowing the lower ones; ends with the first beyond `room`."""
         state = self._begin(self.known_tokens.copy(), self.visible.copy(), True)
         frames, (start, stop) = np.arange(self.group.frames), self.group.layers

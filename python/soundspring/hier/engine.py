@@ -43,7 +43,6 @@ def run(
     counts = Counts(
         bursts_sent=len(padded) if channel is not None else 0,
         packets_sent=sent.counts.packets_sent,
-        copies_sent=sent.counts.copies_sent,
         copy_bits=sent.counts.copy_bits,
         model_bits=sent.counts.model_bits,
         payload_bits=sent.counts.payload_bits,
@@ -63,7 +62,7 @@ def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
     """Codec and coder with nothing but packet loss between."""
     p = link.profile
     tx = [codec_encoder(p, quantise=False), entropy_encoder(p)]
-    rx = [packet_loss(loss, 0, p.packets, p.copies), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
+    rx = [packet_loss(loss, 0, p.packets), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
     rx[1].end = count
     top.connect(source, tx[0])
     for one, other in pairwise([*tx, *rx]):
@@ -75,7 +74,7 @@ def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
 def _over_the_air(top, link: Link, source, head, count: int, channel, loss) -> dict:
     """Transmitter, channel, receiver. Silence behind the last burst lets the receiver see that it is over."""
     tx, rx = transmitter(link.ladder), receiver(link.ladder, 0, loss=loss)
-    tail = rx.bursts.patience - link.period // 4 + link.profile.lookahead * link.period
+    tail = rx.bursts.patience - link.period // 4 + link.profile.wait * link.period
     length = count * link.period
     silence, join = blocks.null_source(gr.sizeof_gr_complex), blocks.stream_mux(gr.sizeof_gr_complex, [length, tail])
     end, air = blocks.head(gr.sizeof_gr_complex, length + tail), channel_model.of(channel)
