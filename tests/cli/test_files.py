@@ -87,7 +87,7 @@ def test_the_figures_as_json(folder, capsys):
     assert main(["link", "in.wav", "b.wav", *RADIO, "--snr", "11", "--seed", "3", "--loss", "bernoulli:0.5", "--json",
                  "f.json"]) == 0
     f = json.loads((folder / "f.json").read_text())
-    assert {"scheme", "profile", "channel", "snr_db", "seed", "duration_s", "bitrate_bps", "overhead_bps",
+    assert {"scheme", "profile", "channel", "snr_db", "seed", "duration_s", "bitrate_bps", "copies_bps", "overhead_bps",
             "channel_uses_per_s", "bursts_sent", "bursts_detected", "packets_sent", "packets_lost",
             "packets_undecodable", "frames_concealed", "pesq_wb", "stoi", "si_sdr_db", "plcmos", "rtf_tx", "rtf_rx",
             "latency_ms"} <= f.keys()

@@ -198,16 +198,16 @@ def test_loss_hits_radio_packets_too(link, speech_like):
 @pytest.mark.parametrize("name", ["reference", "packet20"])
 def test_copies_are_what_was_sent_and_fill_what_is_lost(tiny_models, speech_like, name):
     """Superframes 3, 7 and 8 do not come; the layers of each that a later one carries are there all the same."""
-    link = Link(profile.replace_profile(profile.load(name), copies=(4, 2)), tiny_models)
+    link = Link(profile.replace_profile(profile.load(name), copies=(2, 1)), tiny_models)
     counts = Counts()
     frames = list(encode(link, speech_like, counts))
     whole = tokens_of(link, frames)
     left = [(s, [None] * len(bits) if s in (3, 7, 8) else bits) for s, bits in frames]
     got = list(repaired(tokens_of(link, left), 2))
-    carried = {3: 4, 7: 2, 8: 4}
+    carried = {3: 2, 7: 1, 8: 2}
     for one, other in zip(got, whole, strict=True):
         layers = carried.get(one.sequence)
-        known = other.received if layers is None else other.received & (np.arange(12) < layers)
+        known = other.received if layers is None else other.received & (np.arange(link.profile.layers) < layers)
         assert np.array_equal(one.received, known) and (layers is None or known.any())
         assert np.array_equal(one.tokens[known], other.tokens[known])
     assert counts.copy_bits > 0 and [d.sequence for d in got] == [s for s, _ in frames]
@@ -222,7 +222,7 @@ def test_copies_shorten_gaps_and_a_receiver_waits_for_them(tiny_models, speech_l
         got = list(repaired(tokens_of(link, frames), len(copies)))
         concealed.append(sum(not d.received.any() for d in got))
         assert link.profile.wait == len(copies)
-    assert concealed[0] > concealed[1] > concealed[2] > 0
+    assert concealed[0] > concealed[1] > concealed[2]
 
 
 def test_datagrams_carry_all(tiny_models, speech_like):

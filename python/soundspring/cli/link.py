@@ -136,7 +136,8 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
         "duration_s": round(seconds, 3),
         "raw_bps": link.profile.raw_bps,
         "bitrate_bps": round(c.model_bits / seconds, 1),
-        "overhead_bps": round((c.payload_bits - c.model_bits + header) / seconds, 1),
+        "copies_bps": round(c.copy_bits / seconds, 1),
+        "overhead_bps": round((c.payload_bits - c.model_bits - c.copy_bits + header) / seconds, 1),
         "padding_bps": round((room - c.payload_bits) / seconds, 1),
         "channel_uses_per_s": round(burst * 1000 / frame_ms, 1) if phy else None,
         "bursts_sent": c.bursts_sent,
@@ -163,8 +164,8 @@ def summary(f: dict) -> str:
     where = f["channel"] + (f" at {f['snr_db']:g} dB" if f["snr_db"] is not None else "")
     return (
         f"{f['duration_s']:.2f} s over {where}, profile {f['profile']}, engine {f['engine']}\n"
-        f"  {f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['overhead_bps']:.0f} overhead; "
-        f"bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
+        f"  {f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['copies_bps']:.0f} of copies + "
+        f"{f['overhead_bps']:.0f} overhead; bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
         f"  packets {f['packets_sent']} sent, {f['packets_lost']} lost, {f['packets_undecodable']} undecodable, "
         f"{f['packets_desync']} damaged; {f['frames_concealed']} frames concealed\n"
         f"  PESQ-WB {show(f['pesq_wb'])}  STOI {show(f['stoi'], '{:.3f}')}  SI-SDR {show(f['si_sdr_db'])} dB  "
