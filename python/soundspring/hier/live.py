@@ -13,7 +13,7 @@ from gnuradio import audio as sound_card
 
 from ..blocks.pdu import PduDoor, entry, integer
 from ..link import Link, superframes
-from ..profile import SAMPLE_RATE, load_ladder, with_radio
+from ..profile import FRAME, SAMPLE_RATE, load_ladder, with_radio
 from .radio import radio_sink, radio_source
 from .radio_file import recorder
 from .receiver import receiver
@@ -134,8 +134,8 @@ class Sender(_Flow):
         self._done_at: float | None = None
 
     def _file(self, speech: np.ndarray) -> np.ndarray:
-        """Whole superframes of speech, in one row."""
-        padded = superframes(speech, self.profile)
+        """Whole superframes of speech, in one row, and of silence until the last copies of it are sent."""
+        padded = superframes(speech, self.profile, FRAME + self.profile.wait * self.profile.superframe_samples)
         self.needed = len(padded)
         return padded.ravel()
 
