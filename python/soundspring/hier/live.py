@@ -254,7 +254,7 @@ class Listener(_Flow):
 
 
     def _tally(self) -> tuple[Counter, int]:
-        """What became of the packets up to the last that came, and how many superframes are missed behind it.
+        """What became of the packets up to the last that came, and how many superframes missed behind it were played.
 
         Perhaps nothing was sent any more: those count only when something comes again.
         """
@@ -265,7 +265,7 @@ class Listener(_Flow):
         for row in rows[self._counted : heard]:
             self._fates.update(row)
         self._counted = heard
-        return self._fates, len(rows) - heard
+        return self._fates, max(len(rows) - heard - self.profile.wait, 0)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
