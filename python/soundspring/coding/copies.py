@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies: the lowest layers of the superframes before, carried once more at the head of a packet.
 
-They stand in for packets that were lost, and whatever follows in the packet is coded knowing them.
+They stand in for packets that were lost, and a base that follows in the packet is coded knowing them.
 """
 from __future__ import annotations
 

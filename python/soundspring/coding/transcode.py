@@ -281,7 +281,15 @@ class _Job:
                 return self._know(found)
 
     def _know(self, found: copies.Copies) -> None:
-        self.copies, self.known_tokens, self.visible = found, found.known, found.visible
+        """Copies are context of a group that begins with layer 0; layers above gain nothing, so they go without."""
+        if self.group.layers[0] == 0:
+            self.known_tokens, self.visible = found.known, found.visible
+        elif self.group.copies:
+            past = len(self.group.copies) * self.group.frames
+            self.known_tokens, self.visible = self.known_tokens[past:], self.visible[past:]
+            self.offset -= past
+            self.span = slice(self.offset, self.offset + self.group.frames)
+        self.copies = found
 
     def _begin(self, tokens: np.ndarray, visible: np.ndarray, first: bool) -> Any:
         """Trunk pass; the first one sees the same in every attempt, so it is done once."""
