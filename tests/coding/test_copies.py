@@ -81,6 +81,16 @@ def test_in_a_fixed_room_they_take_half_of_it_at_most(source, room):
     assert (carried > 0) == (room[1] > 200)
 
 
+def test_a_copy_too_large_for_its_half_keeps_its_lower_layers(source):
+    tokens, the_plan = some_tokens(3), plan(room=(200, 130), copies=(3,))
+    decoder, copied = SuperframeDecoder(source, the_plan), []
+    for s, coded in enumerate(encode(source, tokens, the_plan)):
+        got = decoder.push(s, [g.bits for g in coded])
+        copied += [c.shape[1] for c in got.copies]
+        assert got.status == ("ok", "ok") and coded[1].copy_bits <= 65
+    assert copied[0] == 0 and set(copied[1:]) <= {1, 2}, copied
+
+
 def test_of_a_superframe_with_few_layers_only_those_are_copied(source):
     """The base of superframe 0 has no room for its second layer."""
     tokens, the_plan = some_tokens(2), plan(room=(200, 400), copies=(3,))

@@ -269,16 +269,20 @@ class _Job:
         self._first_choices: dict[tuple[int, ...], Choice] = {}  # by frames
 
     def write_copies(self, tokens: np.ndarray, earlier: Sequence[int], room: int | None) -> None:
-        """Prepare the copies, which are the same in every attempt; none where they cannot or should not be coded."""
+        """Prepare the copies, which are the same in every attempt: fewer layers where half the room does not hold
+        them, none where they cannot be coded."""
         none = [0] * len(self.group.copies)
         layers = [min(pair) for pair in zip(self.group.copies, [*earlier, *none], strict=False)]
-        for wanted in (layers, none):
+        limit = np.inf if room is None else (room - _form_bits(self.group)) / 2
+        while any(layers):
             try:
-                found = copies.write(self.source, self.copies, self.group, self.offset, tokens, wanted)
+                found = copies.write(self.source, self.copies, self.group, self.offset, tokens, layers)
             except ValueError:
-                continue
-            if room is None or wanted is none or found.bits <= (room - _form_bits(self.group)) / 2:
+                break
+            if found.bits <= limit:
                 return self._know(found)
+            layers = [int(n * limit / found.bits) for n in layers]
+        self._know(copies.write(self.source, self.copies, self.group, self.offset, tokens, none))
 
     def _know(self, found: copies.Copies) -> None:
         """Copies are context of a group that begins with layer 0; layers above gain nothing, so they go without."""
