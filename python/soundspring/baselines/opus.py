@@ -13,13 +13,13 @@ import ctypes.util
 import functools
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-RATE = 16000
-FRAME = 320  # samples of a packet, 20 ms
+from .framed import FRAME, RATE, CodecMissing, FrameDecoder, FrameEncoder
+
 MISSING = (
     "libopus was not found: pip install -c requirements/constraints.txt opuscodec (the newest, in a small wheel), "
     "or apt install libopus0"
@@ -30,7 +30,7 @@ _SET = {"bitrate": 4002, "vbr": 4006, "complexity": 4010, "fec": 4012, "loss_per
 _GET_LOOKAHEAD = 4027
 
 
-class OpusMissing(ImportError):
+class OpusMissing(CodecMissing):
     """There is no libopus here; the message says what to install."""
 
 
@@ -103,7 +103,7 @@ def _checked(result: int, what: str) -> int:
     return result
 
 
-class OpusEncoder:
+class OpusEncoder(FrameEncoder):
     """Speech to packets of 20 ms.
 
     kbps: what the packets hold in all, their first byte (TOC) included, what carries them (RTP, UDP) not; constant, or
@@ -156,14 +156,8 @@ class OpusEncoder:
         size = _checked(self._lib.opus_encode_float(self._state, frame, FRAME, packet, _MAX_BYTES), "opus_encode_float")
         return packet.raw[:size]
 
-    def encode(self, audio: np.ndarray) -> list[bytes]:
-        """float32 [n] at 16 kHz -> ceil((n + delay) / 320) packets; the end is filled up with silence."""
-        count = -(-(len(audio) + self.delay) // FRAME)
-        padded = np.pad(np.asarray(audio, np.float32), (0, count * FRAME - len(audio)))
-        return [self.push(frame) for frame in padded.reshape(count, FRAME)]
 
-
-class OpusDecoder:
+class OpusDecoder(FrameDecoder):
     """Packets, or what arrived of them, to speech. Packet i is one call of `push`; a lost one is None.
 
     fec: wait for the next packet where one is lost, and take the copy in it (one packet, 20 ms, of look-ahead); where
@@ -187,9 +181,3 @@ class OpusDecoder:
         got = self._lib.opus_decode_float(self._state, data, len(data or b""), out, FRAME, int(repair))
         _checked(got, "opus_decode_float")
         return out
-
-    def decode(self, packets: Sequence[bytes | None], samples: int, delay: int) -> np.ndarray:
-        """All packets -> float32 [samples], aligned with what was encoded; delay: the encoder's."""
-        frames = [self.push(p, n) for p, n in zip(packets, [*packets[1:], None], strict=True)]
-        audio = np.concatenate([*frames, np.zeros(0, np.float32)])[delay:]
-        return np.pad(audio, (0, max(samples - len(audio), 0)))[:samples]
