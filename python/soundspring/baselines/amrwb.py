@@ -98,11 +98,11 @@ class AmrwbDecoder(FrameDecoder):
         """The sound of one packet, float32 [320]; None: lost. ValueError on a packet of another size."""
         if packet is not None and len(packet) != self._size:
             raise ValueError(f"packet: expected {self._size} bytes, got {len(packet)}")
-        gain = np.float32(1)
         if self._repeater:
-            packet, gain = self._repeater.step(packet)
+            packet = self._repeater.packet(packet)
             if packet is None:
                 return np.zeros(FRAME, np.float32)
         out = np.zeros(FRAME, np.int16)
         self._lib.D_IF_decode(self._state, _LOST if packet is None else self._type + packet, out.ctypes.data, 0)
-        return out / np.float32(32768) * gain
+        sound = out / np.float32(32768)
+        return self._repeater.sound(sound) if self._repeater else sound

@@ -97,10 +97,10 @@ class Codec2Decoder(_Codec2, FrameDecoder):
         """The sound of one packet, float32 [320] at 16 kHz; None: lost. ValueError on a packet of another size."""
         if packet is not None and len(packet) != self._size:
             raise ValueError(f"packet: expected {self._size} bytes, got {len(packet)}")
-        packet, gain = self._repeater.step(packet)
+        packet = self._repeater.packet(packet)
         out = np.zeros(FRAME // 2, np.int16)
         if packet is not None:
             self._lib.codec2_decode(self._state, out.ctypes.data, packet)
         wide = np.zeros(FRAME)
         wide[::2] = out / 16384  # twice as loud, for every other sample is zero
-        return (self._filter.step(wide) * gain).astype(np.float32)
+        return self._repeater.sound(self._filter.step(wide))

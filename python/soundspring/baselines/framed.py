@@ -67,18 +67,27 @@ class FrameDecoder(ABC):
 class Repeater:
     """Concealment for codecs without one: the last packet again, `fade` times as loud with every frame.
 
-    The decoder's state lives on, so that what comes after the gap joins on. TS 26.191 clause 6 describes the same idea
-    for AMR-WB, parameter by parameter.
+    The decoder's state lives on, so that what comes after the gap joins on; what it makes of one packet again and again
+    may grow louder, and is kept at the level of the last frame that came. TS 26.191 clause 6 describes the same idea for
+    AMR-WB, parameter by parameter.
     """
 
     def __init__(self, fade: float = 0.9):
         if not 0 <= fade <= 1:
             raise ValueError(f"fade: expected 0 to 1, got {fade}")
-        self.fade, self.last, self.gain = fade, None, 1.0
+        self.fade, self.last, self.lost, self.gain, self.level = fade, None, 0, 1.0, 0.0
 
-    def step(self, packet: bytes | None) -> tuple[bytes | None, np.ndarray]:
-        """(the packet to decode, None where nothing ever came; the gain of its frame as a ramp, float32 [320])."""
-        before = self.gain
-        self.gain = 1.0 if packet is not None else self.gain * self.fade
+    def packet(self, packet: bytes | None) -> bytes | None:
+        """The packet to decode: this one, or the last where it is lost. None where nothing ever came."""
+        self.lost = 0 if packet is not None else self.lost + 1
         self.last = packet if packet is not None else self.last
-        return self.last, np.linspace(before, self.gain, FRAME, dtype=np.float32)
+        return self.last
+
+    def sound(self, frame: np.ndarray) -> np.ndarray:
+        """What was decoded of that packet, float [320] -> what to play, float32 [320]."""
+        level, before, self.gain = float(np.sqrt(np.mean(np.square(frame)))), self.gain, 1.0
+        if self.lost:
+            self.gain = self.fade**self.lost * min(self.level / max(level, 1e-9), 1.0)
+        else:
+            self.level = level
+        return (frame * np.linspace(before, self.gain, FRAME)).astype(np.float32)
