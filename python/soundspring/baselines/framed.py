@@ -68,7 +68,7 @@ class Repeater:
     """Concealment for codecs without one: the last packet again, `fade` times as loud with every frame.
 
     The decoder's state lives on, so that what comes after the gap joins on; what it makes of one packet again and again
-    may grow louder, and is kept at the level of the last frame that came. TS 26.191 clause 6 describes the same idea for
+    may grow louder, and is kept at the level of the last frame that came. TS 26.191 clause 6 has the same idea for
     AMR-WB, parameter by parameter.
     """
 
