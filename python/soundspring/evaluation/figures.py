@@ -34,7 +34,7 @@ def _levels(x: np.ndarray, rate: int, size: int = 512) -> np.ndarray:
 
 
 def _spectrogram(level: np.ndarray, seconds: float, khz: float, span_s: float, span_khz: float) -> bytes:
-    figure, axes = _figure(4.2, 2.1)
+    figure, axes = figure_of(4.2, 2.1)
     axes.set_facecolor("black")
     image = axes.imshow(level, origin="lower", aspect="auto", cmap="magma", vmin=-_RANGE_DB, vmax=0,
                         extent=(0, max(seconds, 1e-3), 0, khz), interpolation="antialiased")
@@ -42,7 +42,7 @@ def _spectrogram(level: np.ndarray, seconds: float, khz: float, span_s: float, s
     bar = figure.colorbar(image, pad=0.02, aspect=18, ticks=[0, -25, -50, -75], format="%d dB")
     bar.ax.tick_params(labelsize=9, colors=_INK, length=2)
     bar.outline.set_visible(False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def constellation(symbols: np.ndarray) -> bytes:
@@ -50,16 +50,16 @@ def constellation(symbols: np.ndarray) -> bytes:
     symbols = np.asarray(symbols).reshape(-1)
     symbols = symbols[np.isfinite(symbols)]
     symbols = symbols[:: max(1, -(-symbols.size // _POINTS))]
-    figure, axes = _figure(3.6, 3.6)
+    figure, axes = figure_of(3.6, 3.6)
     axes.axhline(0, color=_PALE, lw=0.8)
     axes.axvline(0, color=_PALE, lw=0.8)
     axes.scatter(symbols.real, symbols.imag, s=3, alpha=0.35, color="#1f6f8b", linewidths=0)
     reach = 1.7 if symbols.size == 0 else max(1.7, float(np.quantile(np.abs([symbols.real, symbols.imag]), 0.999)))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="in phase", ylabel="quadrature")
-    return _png(figure)
+    return png_of(figure)
 
 
-def _figure(width: float, height: float):
+def figure_of(width: float, height: float):
     """A figure and its axes in the page's style; made without pyplot, which would keep it and choose a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ def _figure(width: float, height: float):
     return figure, axes
 
 
-def _png(figure) -> bytes:
+def png_of(figure) -> bytes:
     from PIL import Image
 
     figure.canvas.draw()

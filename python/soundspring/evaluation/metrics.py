@@ -94,6 +94,17 @@ def plcmos(decoded: np.ndarray) -> float | None:
     return _finite("PLCMOS", np.mean(scores))
 
 
+def visqol(reference: np.ndarray, decoded: np.ndarray) -> float | None:
+    """ViSQOL v3, speech mode at 16 kHz (Chinen et al., 2020), MOS-LQO from 1 to 5. Needs visqol-python[lattice].
+
+    It hardly punishes gaps. Not one of `score`: its first call compiles for seconds.
+    """
+    package = _optional("visqol", "ViSQOL")
+    if package is None or not _measurable("ViSQOL", reference, decoded):
+        return None
+    return _finite("ViSQOL", _visqol_model().measure_from_arrays(_double(reference), _double(decoded), RATE).moslqo)
+
+
 def score(reference: np.ndarray, decoded: np.ndarray) -> dict[str, float | None]:
     """Return all metrics under the keys pesq_wb, stoi, si_sdr_db and plcmos.
 
@@ -182,6 +193,13 @@ def _plcmos_model() -> Callable[[np.ndarray], dict]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     model.session = onnxruntime.InferenceSession(model.model_path, options, providers=["CPUExecutionProvider"])
+    return model
+
+
+@functools.cache
+def _visqol_model():
+    model = _optional("visqol", "ViSQOL").VisqolApi()
+    model.create(mode="speech")
     return model
 
 

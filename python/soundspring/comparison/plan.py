@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sweep's plan: one YAML that says which schemes meet which channels with which speech, and the cells that makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .air import Air
+from .registry import expand
+from .terms import Terms
+
+_AIR = {f.name for f in fields(Air)} - {"snr_db", "loss"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement. terms, file: names in the plan. scheme: NAME:MODE. listen: keep its sound."""
+
+    terms: str
+    scheme: str
+    air: Air
+    file: str
+    seed: int
+    listen: bool = False
+
+    @property
+    def key(self) -> str:
+        """Says which measurement this is, in words; no two cells of a plan share it."""
+        return "/".join([self.terms, self.scheme, self.air.label, f"{self.air.snr_db:g} dB", self.air.loss, self.file,
+                         str(self.seed)])
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One set of terms of a plan: the rule, who competes under it, over what, and at which SNRs sound is kept."""
+
+    name: str
+    terms: Terms
+    schemes: tuple[str, ...]
+    airs: tuple[Air, ...]
+    listen: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a sweep needs to know. source: the mapping it was made of, as YAML would give it again."""
+
+    name: str
+    contests: tuple[Contest, ...]
+    files: dict[str, Path]
+    seconds: float | None
+    seeds: tuple[int, ...]
+    source: dict = field(compare=False)
+
+    def contest(self, name: str) -> Contest:
+        """By name; KeyError."""
+        return {c.name: c for c in self.contests}[name]
+
+    def cells(self) -> Iterator[Cell]:
+        """Every measurement once, those of one scheme and file together. Sound is kept of the first file and seed."""
+        for contest in self.contests:
+            for scheme in contest.schemes:
+                for file in self.files:
+                    for air in contest.airs:
+                        for seed in self.seeds:
+                            first = file == next(iter(self.files)) and seed == self.seeds[0]
+                            kept = first and air.loss == "none" and air.snr_db in contest.listen
+                            yield Cell(contest.name, scheme, air, file, seed, kept)
+
+    def with_files(self, files: Mapping[str, Path], seconds: float | None = None) -> Plan:
+        """The same plan for other speech."""
+        return replace(self, files=dict(files), seconds=seconds,
+                       source=self.source | {"files": [str(p) for p in files.values()], "seconds": seconds})
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan. Files in it are relative to its folder. Raises ValueError that names the wrong key or value."""
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"plan {path}: not YAML: {error}") from error
+    return from_dict(data, path.parent)
+
+
+def from_dict(data: Any, folder: Path = Path(), find: bool = True) -> Plan:
+    """The plan of a mapping; its files are looked for in `folder`, unless `find` is false. Raises ValueError."""
+    needed, optional = {"name", "files", "terms", "channels"}, {"seconds", "seeds"}
+    _keys("plan", data, needed, optional)
+    airs = _airs("channels", data["channels"])
+    if not isinstance(data["terms"], Mapping) or not data["terms"]:
+        raise ValueError("plan: terms: expected names with a profile and schemes each")
+    seconds = data.get("seconds")
+    if seconds is not None and not (_is_number(seconds) and seconds >= 0.5):
+        raise ValueError(f"plan: seconds: expected at least 0.5, or nothing for whole files, got {seconds!r}")
+    seeds = _list("seeds", data.get("seeds", [0]))
+    if any(not isinstance(s, int) or s < 0 for s in seeds) or len(set(seeds)) < len(seeds):
+        raise ValueError(f"plan: seeds: expected whole numbers from 0, each once, got {list(seeds)}")
+    contests = tuple(_contest(str(name), values, airs) for name, values in data["terms"].items())
+    return Plan(str(data["name"]), contests, _files(data["files"], folder) if find else {}, seconds, seeds, dict(data))
+
+
+def _contest(name: str, data: Any, airs: tuple[Air, ...]) -> Contest:
+    where = f"terms {name}"
+    _keys(where, data, {"profile", "schemes"}, {"papr_db", "channels", "listen"})
+    terms = Terms.of(data["profile"], float(data.get("papr_db", 10.0)))
+    schemes = [s for spec in _list("schemes", data["schemes"]) for s in expand(str(spec), terms)]
+    own = _airs(f"{where}: channels", data["channels"]) if "channels" in data else airs
+    listen = tuple(float(x) for x in data.get("listen", ()))
+    if missing := set(listen) - {a.snr_db for a in own}:
+        raise ValueError(f"plan: {where}: listen: no channel is measured at {min(missing):g} dB")
+    return Contest(name, terms, tuple(dict.fromkeys(schemes)), own, listen)
+
+
+def _airs(where: str, data: Any) -> tuple[Air, ...]:
+    """A list of channels, each with a list of SNRs and perhaps of losses -> every combination."""
+    out = []
+    for channel in _list(where, data):
+        _keys(f"{where}", channel, {"name", "snr_db"}, _AIR | {"loss"})
+        fixed = {k: v for k, v in channel.items() if k in _AIR}
+        losses = _list("loss", channel.get("loss", ["none"]))
+        out += [Air(**fixed, snr_db=float(snr), loss=str(loss))
+                for snr in _list("snr_db", channel["snr_db"]) for loss in losses]
+    return tuple(dict.fromkeys(out))
+
+
+def _files(patterns: Any, folder: Path) -> dict[str, Path]:
+    """Names, without folder and suffix, and places of the files that the patterns match."""
+    found = [p for pattern in _list("files", patterns) for p in _matching(str(pattern), folder)]
+    names = [p.stem for p in found]
+    if len(set(names)) < len(names):
+        raise ValueError(f"plan: files: two are called {max(names, key=names.count)}; rename one")
+    return dict(zip(names, found, strict=True))
+
+
+def _matching(pattern: str, folder: Path) -> Sequence[Path]:
+    place = Path(pattern)
+    base = Path(place.anchor) if place.is_absolute() else folder
+    found = sorted(base.glob(str(place.relative_to(place.anchor)))) if "*" in pattern else [base / pattern]
+    if not found or not all(p.is_file() for p in found):
+        raise ValueError(f"plan: files: there is no {base / pattern}")
+    return found
+
+
+def _keys(where: str, data: Any, needed: set[str], optional: set[str]) -> None:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"plan: {where}: expected a mapping, got {data!r}")
+    if unknown := sorted(map(str, data.keys() - needed - optional)):
+        raise ValueError(f"plan: {where}: unknown key {', '.join(unknown)}; known are "
+                         f"{', '.join(sorted(needed | optional))}")
+    if missing := sorted(needed - data.keys()):
+        raise ValueError(f"plan: {where}: missing key {', '.join(missing)}")
+
+
+def _list(name: str, value: Any) -> tuple:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"plan: {name}: expected a list, got {value!r}")
+    return tuple(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
