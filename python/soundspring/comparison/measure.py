@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import platform
 import re
 import zlib
 from collections import OrderedDict
@@ -57,7 +59,8 @@ def measure(cell: Cell, terms: Terms, sent: Sequence[np.ndarray], audio: np.ndar
         "bursts": len(bursts), "bursts_lost": played.fates.count(LOST), "bursts_partial": played.fates.count(PARTLY),
         "snr_measured_db": float(np.mean(snr)) if snr else None, "payload_bps": scheme.payload_bps,
         "uses_per_s": used.uses_per_s, "power_db": used.power_db, "peak_db": used.peak_db,
-        "cpu_s": process_time() - begin, "fates": played.fates, "sound": file_name(cell.key) if cell.listen else "",
+        "cpu_s": process_time() - begin, "worker": f"{platform.node()}:{os.getpid()}",
+        "fates": played.fates, "sound": file_name(cell.key) if cell.listen else "",
     }
     return row, mp3(played.audio) if cell.listen else None
 

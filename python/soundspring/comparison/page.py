@@ -32,6 +32,8 @@ _STYLE = """
 .tabs > .panel { display: none; }
 .map { display: block; width: 100%; height: 14px; border-radius: 3px; margin-top: .5rem; background: #eef1f4; }
 .wide { max-width: 560px; }
+.curves .card { max-width: 560px; width: 100%; justify-self: center; }
+.nothing { background: #eef1f4; border-radius: 8px; padding: 2.2rem 1rem; text-align: center; color: var(--soft); }
 details > summary { cursor: pointer; color: var(--accent); margin: .4rem 0; }
 """
 
@@ -85,7 +87,7 @@ def _curves(rows: Rows, heading: str, metrics: Sequence[str], opened: bool) -> s
                 cards += f'<div class="card"><h3>{escape(text)}</h3>{image(picture(curves, metric), text)}</div>'
     if not cards:
         return ""
-    grid = f'<div class="grid">{cards}</div>'
+    grid = f'<div class="grid curves">{cards}</div>'
     return section(_capital(heading), grid if opened else f"<details><summary>show</summary>{grid}</details>")
 
 
@@ -99,7 +101,7 @@ def _losses(rows: Rows, heading: str) -> str:
                 text = f"{LABELS[metric]}, {title(channel)}"
                 cards += f'<div class="card"><h3>{escape(text)}</h3>{image(png, text)}</div>'
     words = "Whole bursts dropped at an SNR where nothing else is lost."
-    return section(_capital(heading), f'<div class="grid">{cards}</div>' + note(words)) if cards else ""
+    return section(_capital(heading), f'<div class="grid curves">{cards}</div>' + note(words)) if cards else ""
 
 
 def _falls(rows: Rows, heading: str) -> str:
@@ -171,8 +173,10 @@ def _card(row: dict, path: Path, png: bytes) -> str:
     name = NAMES.get(row["scheme"], row["scheme"])
     name += "" if row["scheme"] == "jscc" else f" {row['mode']}"
     scores = ", ".join(f"{LABELS[m]} {show(row[m])}" for m in ("pesq_wb", "stoi", "plcmos") if row[m] is not None)
-    return (f'<div class="card"><h3>{escape(name)}</h3>{_player(path)}'
-            f"{image(png, 'spectrogram: ' + name)}{_map(row['fates'])}{note(scores)}</div>")
+    heard = f"{_player(path)}{image(png, 'spectrogram: ' + name)}"
+    if set(row["fates"]) == {LOST}:
+        heard = '<div class="nothing">nothing arrived</div>'
+    return f'<div class="card"><h3>{escape(name)}</h3>{heard}{_map(row["fates"])}{note(scores)}</div>'
 
 
 def _player(path: Path) -> str:

@@ -20,10 +20,10 @@ from .plan import Plan, from_dict
 FIELDS = (
     "key", "terms", "scheme", "mode", "channel", "snr_db", "loss", "file", "seed", "pesq_wb", "stoi", "si_sdr_db",
     "plcmos", "visqol", "bursts", "bursts_lost", "bursts_partial", "snr_measured_db", "payload_bps", "uses_per_s",
-    "power_db", "peak_db", "cpu_s", "fates", "sound",
+    "power_db", "peak_db", "cpu_s", "worker", "fates", "sound",
 )
 METRICS = ("pesq_wb", "stoi", "plcmos", "visqol", "si_sdr_db")
-_WORDS = {"key", "terms", "scheme", "mode", "channel", "loss", "file", "fates", "sound"}
+_WORDS = {"key", "terms", "scheme", "mode", "channel", "loss", "file", "worker", "fates", "sound"}
 _PACKAGES = ("numpy", "scipy", "torch", "numba", "pesq", "pystoi", "speechmos", "visqol-python", "opuscodec", "av")
 
 
@@ -74,6 +74,8 @@ class Results:
         os.ftruncate(self._file, len(whole))
         if not whole:
             self._write(FIELDS)
+        elif whole.split(b"\n")[0].decode().split(",") != list(FIELDS):
+            raise ValueError(f"--out: {self.folder}/rows.csv has other columns; choose another folder")
         self.done = {row["key"] for row in _parse(whole.decode())}
 
     def add(self, row: Mapping[str, object], sound: bytes | None = None) -> None:

@@ -68,13 +68,16 @@ def _dask(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray], workers:
           cluster: str | None) -> Iterator[Result]:
     """Each sound is encoded once by each scheme, as a task of its own; Dask brings that to whoever measures with it."""
     try:
+        from dask import config
         from dask.distributed import Client, LocalCluster, as_completed
     except ImportError as error:
         raise ImportError(f"{DASK} ({error})") from error
-    with ExitStack() as stack:
+    # Workers on a busy machine take their time to start.
+    with config.set({"distributed.comm.timeouts.connect": "120s"}), ExitStack() as stack:
         address = cluster or stack.enter_context(LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=None, protocol="tcp://", host="127.0.0.1"))
         client = stack.enter_context(Client(address))
+        client.wait_for_workers(1, timeout=300)
         audio = {name: client.scatter(x, hash=False) for name, x in speech.items()}
         sent, waiting = {}, []
         for cell in cells:
