@@ -210,6 +210,14 @@ def _present(*modules: str) -> str:
     )
 
 
+def _libraries(*names: str) -> str:
+    """Code that fails on the first shared library that is not installed."""
+    return (
+        "import ctypes.util as u\n"
+        f"for n in {names!r}:\n    if u.find_library(n) is None: raise SystemExit('lib' + n + ' is not installed')"
+    )
+
+
 check_numba = _optional(
     "numba", "import numba; print(numba.__version__)", "fast LDPC decoding", "pip install numba 'numpy<2'"
 )
@@ -223,6 +231,25 @@ check_plcmos = _optional(
     _present("speechmos", "librosa", "onnxruntime"),
     "PLCMOS",
     "pip install speechmos librosa onnxruntime 'numpy<2'",
+)
+check_visqol = _optional("visqol", _present("visqol"), "ViSQOL", "pip install 'visqol-python[lattice]' 'numpy<2'")
+check_opus = _optional(
+    "opus",
+    "import importlib.util as u, ctypes.util as c\n"
+    "found = [n for n in ('av', 'opuscodec') if u.find_spec(n)] + [c.find_library('opus')]\n"
+    "if found == [None]: raise SystemExit('no libopus')\nprint(found[0])",
+    "Opus to compare with",
+    "pip install opuscodec, or apt install libopus0",
+)
+check_amrwb = _optional(
+    "amrwb",
+    _libraries("vo-amrwbenc", "opencore-amrwb"),
+    "AMR-WB to compare with",
+    "apt install libvo-amrwbenc0 libopencore-amrwb0",
+)
+check_codec2 = _optional("codec2", _libraries("codec2"), "Codec2 to compare with", "apt install libcodec2-1.0")
+check_dask = _optional(
+    "dask", _present("distributed"), "sweeps in several processes", "pip install dask distributed 'numpy<2'"
 )
 check_pluto = _optional(
     "pluto", "from gnuradio import iio; print('gr-iio')", "ADALM-Pluto", "apt install gnuradio with its gr-iio"
@@ -257,6 +284,11 @@ CHECKS: tuple[Callable[[], Result], ...] = (
     check_pesq,
     check_stoi,
     check_plcmos,
+    check_visqol,
+    check_opus,
+    check_amrwb,
+    check_codec2,
+    check_dask,
     check_pluto,
     check_adi,
     check_usrp,

@@ -24,12 +24,6 @@ def run(args: argparse.Namespace) -> int:
         from ..comparison.results import read
 
         plan, _, rows = read(args.folder)
-        headline(rows, args.image, {c.name: _caption(c) for c in plan.contests})
+        headline(rows, args.image, plan.captions)
         say(f"figure: {args.image}")
     return 0
-
-
-def _caption(contest) -> str:
-    """Whether each scheme has one setting or the best of several."""
-    several = len(contest.schemes) > len({label.partition(":")[0] for label in contest.schemes})
-    return "best setting at every SNR" if several else f"one setting, profile {contest.terms.profile.name}"

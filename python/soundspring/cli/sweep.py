@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--workers: expected at least 1, got {args.workers}")
     one_thread()
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with Results(args.out, load_plan(args.plan)) as results, bar() as progress:
+    with Results(args.out, load_plan(args.plan)) as results, Bar() as progress:
         try:
             count = sweep(results, args.workers, args.cluster, progress)
         except ImportError as error:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class bar:
+class Bar:
     """A progress bar with the time left on a terminal; elsewhere a line now and then."""
 
     def __enter__(self):

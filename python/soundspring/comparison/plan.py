@@ -61,6 +61,12 @@ class Plan:
         """By name; KeyError."""
         return {c.name: c for c in self.contests}[name]
 
+    @property
+    def captions(self) -> dict[str, str]:
+        """Of each set of terms, for figures: whether a scheme has one setting, or several of which the best counts."""
+        return {c.name: "each at its best setting" if len(c.schemes) > len({s.partition(":")[0] for s in c.schemes})
+                else f"one setting, profile {c.terms.profile.name}" for c in self.contests}
+
     def cells(self) -> Iterator[Cell]:
         """Every measurement once, those of one scheme and file together. Sound is kept of the first file and seed."""
         for contest in self.contests:
