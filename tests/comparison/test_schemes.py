@@ -116,6 +116,25 @@ def test_the_analog_scheme_says_when_its_model_is_missing(tmp_path, monkeypatch)
         make("jscc", TERMS)
 
 
+def test_the_analog_scheme_follows_the_snr_and_survives_a_lost_burst(tiny_models_dir, speech_like, monkeypatch):
+    pytest.importorskip("soundspring.jscc")
+    monkeypatch.setenv("SOUNDSPRING_MODELS", str(tiny_models_dir))
+    scheme = make("jscc", TERMS)
+    sent = scheme.encode(speech_like)
+    assert all(s.shape == (816,) and abs(np.mean(np.abs(s) ** 2) - 1) < 0.02 for s in sent)
+    TERMS.check("jscc", Ether(TERMS, scheme).bursts(sent))
+    errors = []
+    for noise in (1e-3, 1e-1, 1.0):
+        played = scheme.play(exchange(scheme, sent, noise), len(speech_like))
+        errors.append(np.mean((played.audio - speech_like) ** 2))
+        assert played.fates == "." * len(sent) and played.audio.shape == speech_like.shape
+    assert errors[0] < errors[1] < errors[2] and errors[0] < 0.2 * np.mean(speech_like**2)
+    received = exchange(scheme, sent)
+    received[3] = None
+    played = scheme.play(received, len(speech_like))
+    assert played.fates[2:5] == ".x." and np.isfinite(played.audio).all() and scheme.digest(received) is None
+
+
 @pytest.mark.parametrize("name", [conventional("codec2")])
 def test_bursts_cross_the_air_and_losses_hit_them(name, speech_like):
     scheme = make(name, TERMS)

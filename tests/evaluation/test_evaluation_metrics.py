@@ -172,3 +172,13 @@ def test_confidence_interval_covers_the_mean_in_95_of_100_cases():
     rng = np.random.default_rng(2)
     intervals = [confidence95(rng.standard_normal(6)) for _ in range(2000)]
     assert np.mean([abs(m) <= h for m, h in intervals]) == pytest.approx(0.95, abs=0.015)
+
+
+def test_visqol_falls_with_noise_and_gives_up_on_crumbs():
+    pytest.importorskip("visqol")
+    rng = np.random.default_rng(0)
+    t = np.arange(32_000) / 16_000
+    voice = sum(np.sin(2 * np.pi * 140 * h * t + h) / h for h in range(1, 12)) * (1.1 + np.sin(2 * np.pi * 3 * t)) * 0.1
+    scores = [metrics.visqol(voice, voice + level * rng.standard_normal(len(t))) for level in (1e-4, 3e-3, 0.3)]
+    assert 5 >= scores[0] > scores[1] > scores[2] >= 1
+    assert metrics.visqol(0.01 * rng.standard_normal(8000), 0.01 * rng.standard_normal(8000)) is None

@@ -102,7 +102,12 @@ def visqol(reference: np.ndarray, decoded: np.ndarray) -> float | None:
     package = _optional("visqol", "ViSQOL")
     if package is None or not _measurable("ViSQOL", reference, decoded):
         return None
-    return _finite("ViSQOL", _visqol_model().measure_from_arrays(_double(reference), _double(decoded), RATE).moslqo)
+    try:
+        result = _visqol_model().measure_from_arrays(_double(reference), _double(decoded), RATE)
+    except (IndexError, ValueError) as error:  # what it raises where it finds no patch of speech to compare
+        _log.warning("ViSQOL not measured: %s", error)
+        return None
+    return _finite("ViSQOL", result.moslqo)
 
 
 def score(reference: np.ndarray, decoded: np.ndarray) -> dict[str, float | None]:
