@@ -67,12 +67,14 @@ def headline(rows: Rows, path: str | Path, captions: Mapping[str, str], metric: 
     terms = [t for t in captions if where(clean, terms=t)]
     figure = Figure(figsize=(4.6 * len(channels), 3.5 * len(terms)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(terms), len(channels), squeeze=False, sharey=True)
+    grid = figure.subplots(len(terms), len(channels), squeeze=False, sharex="col", sharey=True)
     for row, name in zip(grid, terms, strict=True):
         for axes, channel in zip(row, channels, strict=True):
-            plot(axes, by_scheme(where(clean, terms=name, channel=channel), metric), metric)
+            curves = by_scheme(where(clean, terms=name, channel=channel), metric)
+            plot(axes, curves, metric)
             axes.set_title(f"{title(channel)}\n{captions[name]}", fontsize=11)
             axes.tick_params(labelsize=11)
             axes.label_outer()
+            axes.set_visible(bool(curves))
     grid[0][0].legend(fontsize=10, frameon=False)
     figure.savefig(path, metadata={"Software": None})

@@ -61,7 +61,7 @@ def render(plan: Plan, about: dict, rows: Rows, sound: Path) -> str:
             _falls(own, f"{head}cliff or slope"),
             _listen(own, f"{head}listen", sound) if any(r["sound"] for r in own) else "",
             _losses(own, f"{head}quality against loss"),
-            _curves(own, f"{head}the other measures", [m for m in METRICS if m != "pesq_wb"], opened=number == 0),
+            _curves(own, f"{head}the other measures", ["stoi", "plcmos", "visqol"], opened=number == 0),
             _best_modes(own, f"{head}which setting is best where"),
         ]
     sections += [_rule(contests, rows), _figures(rows), _reproduce(about)]
@@ -105,26 +105,32 @@ def _losses(rows: Rows, heading: str) -> str:
 
 
 def _falls(rows: Rows, heading: str) -> str:
-    """Where each scheme's PESQ goes, in numbers."""
-    out = []
+    """Where each scheme's PESQ goes, in numbers: a table for each channel."""
+    out = ""
     for channel in values(rows, "channel"):
-        for scheme in values(rows, "scheme"):
-            own = where(rows, channel=channel, scheme=scheme)
-            points = over_snr(own, "pesq_wb")
-            if len(points) < 3:
-                continue
-            f = fall(points, "pesq_wb")
-            edge = f"below {points[0].x:g}".replace("-", "−")
-            modes = len(values(own, "mode"))
-            out.append({
-                "channel": title(channel), "scheme": NAMES.get(scheme, scheme), "best PESQ-WB": f.top,
-                "a tenth of bursts lost at / dB": threshold(own) if modes == 1 else None,
-                "half of it left at / dB": edge if f.at[0.5] is None else f.at[0.5],
-                "from 90 % to 10 % within / dB": "more than measured" if f.width_db is None else f.width_db,
-            })
-    words = ("Quality counts from what silence scores, 1.04. A digital scheme falls within a few dB, a cliff; an "
-             "analog one over many, a slope.")
-    return section(_capital(heading), table(out) + note(words)) if out else ""
+        own = where(rows, channel=channel)
+        lines = [_fall(where(own, scheme=scheme)) for scheme in values(own, "scheme")
+                 if len(over_snr(where(own, scheme=scheme), "pesq_wb")) > 2]
+        out += f"<h3>{escape(title(channel))}</h3>{table(lines)}<p></p>" if lines else ""
+    words = ("SNRs at which a tenth of the bursts is lost and at which half of the quality is left, and the dB within "
+             "which it falls from nine tenths to one; quality counts from what silence scores, 1.04. A digital scheme "
+             "falls within a few dB, a cliff; an analog one over many, a slope. \"Wider\": than what was measured.")
+    return section(_capital(heading), out + note(words)) if out else ""
+
+
+def _fall(rows: Rows) -> dict[str, object]:
+    """A line of such a table: one scheme over one channel."""
+    points = over_snr(rows, "pesq_wb")
+    f, one_mode = fall(points, "pesq_wb"), len(values(rows, "mode")) == 1
+    return {
+        "scheme": NAMES.get(rows[0]["scheme"], rows[0]["scheme"]), "best PESQ-WB": f.top,
+        "tenth lost / dB": _db(threshold(rows), "–") if one_mode else None,
+        "half left / dB": _db(f.at[0.5], f"below {points[0].x:g}"), "fall / dB": _db(f.width_db, "wider"),
+    }
+
+
+def _db(x: float | None, otherwise: str) -> str:
+    return (otherwise if x is None else f"{x:.1f}").replace("-", "−")
 
 
 def _best_modes(rows: Rows, heading: str) -> str:
