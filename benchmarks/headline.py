@@ -7,11 +7,11 @@
 Sweeps the plan over held-out speech of many voices, goes on where it was stopped, and writes the figure and the page.
 """
 
-import os
 from pathlib import Path
 
 from common import ROOT, about, arguments, progress, speech, write
 from soundspring.audio.io import write as write_wav
+from soundspring.cli.sweep import default_workers
 from soundspring.comparison.curves import fall, over_snr, threshold, values, where
 from soundspring.comparison.drawing import headline
 from soundspring.comparison.page import write_page
@@ -74,7 +74,7 @@ def main(argv=None) -> dict:
         plan={"type": Path, "default": ROOT / "benchmarks/plans/headline.yaml", "help": "another plan"},
         out={"type": Path, "default": ROOT / "out/headline", "help": "folder of the results (default: %(default)s)"},
         image={"type": Path, "metavar": "PNG", "help": "draw the figure"},
-        workers={"type": int, "default": os.cpu_count() or 1, "help": "processes (default: %(default)s)"},
+        workers={"type": int, "default": default_workers(), "help": "processes (default: %(default)s)"},
         cluster={"metavar": "ADDRESS", "help": "of a Dask scheduler, instead"},
     )
     plan, utterances = with_speech(load_plan(args.plan), args)

@@ -5,6 +5,7 @@ import argparse
 import logging
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ._common import one_thread, say
@@ -22,11 +23,16 @@ def register(subparsers) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        default=os.cpu_count() or 1,
+        default=default_workers(),
         metavar="N",
-        help="processes on this machine; 1 needs no Dask (default: %(default)s)",
+        help="processes on this machine; more than 1 need Dask (default here: %(default)s)",
     )
     parser.add_argument("--cluster", metavar="ADDRESS", help="instead: a Dask scheduler, such as tcp://10.0.0.5:8786")
+
+
+def default_workers() -> int:
+    """All cores where Dask is installed, else this process alone."""
+    return (os.cpu_count() or 1) if find_spec("distributed") else 1
 
 
 def run(args: argparse.Namespace) -> int:

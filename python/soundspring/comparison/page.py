@@ -64,7 +64,7 @@ def render(plan: Plan, about: dict, rows: Rows, sound: Path) -> str:
             _curves(own, f"{head}the other measures", ["stoi", "plcmos", "visqol"], opened=number == 0),
             _best_modes(own, f"{head}which setting is best where"),
         ]
-    sections += [_rule(contests, rows), _figures(rows), _reproduce(about)]
+    sections += [_rule(contests, rows), _figures(rows), _reproduce(plan, about)]
     return document(plan.name, _summary(rows), "".join(sections), _STYLE)
 
 
@@ -215,7 +215,8 @@ def _rule(contests: Iterable, rows: Rows) -> str:
             span = " to ".join(f"{b / 1000:.2f}" for b in sorted({min(bits), max(bits)})) if bits else None
             out.append({"terms": contest.name, "scheme": NAMES.get(scheme, scheme)} | limits | {
                 "channel uses / s": max(r["uses_per_s"] for r in own),
-                "mean power / dB": max(r["power_db"] for r in own), "peak / dB": max(r["peak_db"] for r in own),
+                "mean power / dB": round(max(r["power_db"] for r in own), 2),
+                "peak / dB": max(r["peak_db"] for r in own),
                 "payload / kbit/s": span})
     words = ("Preamble, header and pilots are counted. A scheme that takes more than the limit (of mean power 0.1 "
              "dB more) is an error, not a result. Peaks are over the mean power of OFDM symbols.")
@@ -239,15 +240,22 @@ def _interval(found: Iterable[float | None]) -> str | None:
     return None if np.isnan(mean) else f"{mean:.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")
 
 
-def _reproduce(about: dict) -> str:
+def _reproduce(plan: Plan, about: dict) -> str:
     command = "soundspring sweep plan.yaml --out DIR\nsoundspring report DIR"
     facts = {"soundspring": about["soundspring"]} | {
         f"weights of {n}": h[:16] for n, h in about["weights_sha256"].items()} | about["versions"] | about["machine"]
     body = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in facts.items())
     return section("How to reproduce", f"<pre>{command}</pre>" + note(
-        "plan.yaml and rows.csv lie beside this page; seeds are in both.") +
+        "rows.csv beside this page holds every measurement.") +
+        f"<details><summary>plan.yaml, with its seeds</summary><pre>{escape(_yaml(plan.source))}</pre></details>"
         f'<details><summary>versions</summary><div class="card"><table class="settings"><tbody>{body}</tbody></table>'
         "</div></details>")
+
+
+def _yaml(data: dict) -> str:
+    import yaml
+
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 
 def _decoded(path: Path) -> tuple[np.ndarray, int]:
