@@ -110,10 +110,9 @@ def cluster(tmp_path, plan):
         wait_for(lambda: file.exists() and file.stat().st_size, processes[0])
         yield json.loads(file.read_text())["address"]
     finally:
-        for process in reversed(processes):
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=PATIENCE_S)
+        for process in processes:  # a worker that is asked politely may wait long for a scheduler that is gone
+            process.kill()
+            process.wait()
 
 
 def test_two_worker_processes_share_the_cells(plan, tmp_path, cluster):
