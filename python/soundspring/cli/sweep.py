@@ -2,7 +2,6 @@
 """`soundspring sweep`: schemes, channels, SNRs, files and seeds of a plan, measured once each."""
 
 import argparse
-import logging
 import os
 import sys
 from importlib.util import find_spec
@@ -43,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise ValueError(f"--workers: expected at least 1, got {args.workers}")
     one_thread()
-    logging.getLogger("distributed").setLevel(logging.ERROR)
     with Results(args.out, load_plan(args.plan)) as results, Bar() as progress:
         try:
             count = sweep(results, args.workers, args.cluster, progress)

@@ -6,6 +6,7 @@ Dask is imported only where it is asked for.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import groupby
@@ -72,6 +73,7 @@ def _dask(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray], workers:
         from dask.distributed import Client, LocalCluster, as_completed
     except ImportError as error:
         raise ImportError(f"{DASK} ({error})") from error
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # which importing it has lowered
     # Workers on a busy machine take their time to start.
     with config.set({"distributed.comm.timeouts.connect": "120s"}), ExitStack() as stack:
         address = cluster or stack.enter_context(LocalCluster(
