@@ -56,6 +56,7 @@ def test_files_are_found_by_pattern_and_may_be_replaced(folder):
     ({"channels": [{"name": "awgn"}]}, "missing key snr_db"),
     ({"channels": [{"name": "fog", "snr_db": [1]}]}, "channel: 'fog'"),
     ({"terms": {}}, "terms: expected names"),
+    ({"terms": {"a b": {"profile": "reference", "schemes": ["opus"]}}}, "'a b': expected a name of letters"),
     ({"terms": {"x": {"profile": "reference", "schemes": ["speex"]}}}, "'speex' is not one of"),
     ({"terms": {"x": {"profile": "reference", "schemes": ["opus"], "listen": [7]}}}, "listen: no channel .* 7 dB"),
 ])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -113,6 +114,8 @@ def from_dict(data: Any, folder: Path = Path(), find: bool = True) -> Plan:
 
 def _contest(name: str, data: Any, airs: tuple[Air, ...]) -> Contest:
     where = f"terms {name}"
+    if not re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII):
+        raise ValueError(f"plan: terms: {name!r}: expected a name of letters, digits and dashes")
     _keys(where, data, {"profile", "schemes"}, {"papr_db", "channels", "listen"})
     terms = Terms.of(data["profile"], float(data.get("papr_db", 10.0)))
     schemes = [s for spec in _list("schemes", data["schemes"]) for s in expand(str(spec), terms)]
