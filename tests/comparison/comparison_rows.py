@@ -5,7 +5,7 @@ import numpy as np
 
 DATA = {
     "name": "made <up>", "files": ["a.wav", "b.wav"], "seeds": [0, 1],
-    "terms": {"fixed": {"profile": "reference", "schemes": ["opus", "jscc", "codec2:*"], "listen": [8]}},
+    "terms": {"fixed": {"profile": "reference", "schemes": ["opus:6", "jscc", "codec2:*"], "listen": [8]}},
     "channels": [{"name": "awgn", "snr_db": [-4, 0, 4, 8]},
                  {"name": "awgn", "snr_db": [25], "loss": ["bernoulli:0.1", "bernoulli:0.3"]}],
 }

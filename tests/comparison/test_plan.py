@@ -32,7 +32,7 @@ def test_every_combination_is_a_cell_with_a_key_of_its_own(folder):
 
 def test_terms_may_have_channels_of_their_own(folder):
     data = changed()
-    data["terms"]["more"] = {"profile": "wide-0", "papr_db": 8, "schemes": ["opus"],
+    data["terms"]["more"] = {"profile": "wide-0", "papr_db": 8, "schemes": ["opus:6"],
                              "channels": [{"name": "rayleigh", "doppler_hz": 5, "snr_db": [3]}]}
     plan = from_dict(data, folder)
     assert [c.key for c in plan.cells()][-1] == "more/opus:6/rayleigh 5 Hz/3 dB/none/b/1"

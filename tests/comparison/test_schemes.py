@@ -34,7 +34,7 @@ def exchange(scheme, sent, noise=1e-3):
 def test_without_loss_a_codec_sounds_as_without_radio(name, speech_like):
     scheme = make(name, TERMS)
     sent = scheme.encode(speech_like)
-    assert all(s.shape == (816,) and abs(np.mean(np.abs(s) ** 2) - 1) < 0.01 for s in sent)
+    assert all(s.shape == (scheme.symbols,) and abs(np.mean(np.abs(s) ** 2) - 1) < 0.01 for s in sent)
     received = exchange(scheme, sent)
     encoder, decoder = (kind(float(scheme.mode)) for kind in CODERS[name])
     packets = encoder.encode(speech_like)
@@ -60,8 +60,8 @@ def test_a_lost_burst_is_told_and_concealed(name, speech_like):
 @pytest.mark.parametrize("name", EACH)
 def test_pure_noise_is_nothing(name):
     scheme = make(name, TERMS)
-    noise = np.random.default_rng(2).standard_normal((816, 2)) @ [1, 1j]
-    assert scheme.receive(noise.astype(np.complex64), np.full(816, 2, np.float32)) is None
+    noise = np.random.default_rng(2).standard_normal((scheme.symbols, 2)) @ [1, 1j]
+    assert scheme.receive(noise.astype(np.complex64), np.full(scheme.symbols, 2, np.float32)) is None
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -70,11 +70,15 @@ def test_all_modes_fit_and_the_first_is_the_fixed_one(name):
     assert expand(name, TERMS) == modes[:1] and len(modes) > 1
     rates = [make(label, TERMS).payload_bps for label in modes]
     assert all(r < 40_000 for r in rates) and len(set(rates)) > 1
+    # The fixed mode is protected no worse than the profile's own packets, and the next larger one would be.
+    most = max(p.payload_bits / p.symbols for p in TERMS.profile.phy.packets)
+    limit = most * TERMS.symbols * TERMS.profile.superframes_per_second
+    assert rates[0] <= limit and not [r for r in rates if rates[0] < r <= limit]
 
 
 @pytest.mark.parametrize("name", [conventional("opus")])
 def test_a_mode_that_does_not_fit_is_refused(name):
-    # wide-7's burst has 256 symbols less than reference's: no room for 32 kbit/s even with 64-QAM.
+    # wide-7's bursts are much shorter than reference's: no room for 32 kbit/s even with 64-QAM.
     small = Terms.of("wide-7")
     assert small.symbols < TERMS.symbols and "opus:32" not in expand("opus:*", small)
     with pytest.raises(ValueError, match="mode 32 does not fit"):
@@ -121,7 +125,7 @@ def test_the_analog_scheme_follows_the_snr_and_survives_a_lost_burst(tiny_models
     monkeypatch.setenv("SOUNDSPRING_MODELS", str(tiny_models_dir))
     scheme = make("jscc", TERMS)
     sent = scheme.encode(speech_like)
-    assert all(s.shape == (816,) and abs(np.mean(np.abs(s) ** 2) - 1) < 0.02 for s in sent)
+    assert all(s.shape == (scheme.symbols,) and abs(np.mean(np.abs(s) ** 2) - 1) < 0.02 for s in sent)
     TERMS.check("jscc", Ether(TERMS, scheme).bursts(sent))
     errors = []
     for noise in (1e-3, 1e-1, 1.0):

@@ -19,13 +19,16 @@ def burst(terms, symbols, power=1.0):
 
 
 def test_the_terms_are_those_of_the_profile(terms):
-    # Preamble of 10 symbol lengths, 384 / 48 header and 816 / 48 payload symbols, 80 samples each, ten times a second.
-    assert terms.uses_per_s == (10 + 8 + 17) * 80 * 10 and terms.symbols == 816
+    phy = terms.profile.phy
+    payload = -(-sum(p.code_bits // p.bits_per_symbol for p in phy.packets) // 48)
+    # Preamble of 10 symbol lengths, header and payload of 48 carriers, 80 samples each, ten times a second.
+    assert terms.symbols == 48 * payload
+    assert terms.uses_per_s == (10 + phy.header_code_bits / 48 + payload) * 80 * 10
     assert terms.profile.phy.papr_db == 9 and terms.profile.phy.packets == Terms.of("reference").profile.phy.packets
 
 
 def test_what_fits_is_measured(terms):
-    used = terms.check("x", [burst(terms, 816) for _ in range(3)])
+    used = terms.check("x", [burst(terms, terms.symbols) for _ in range(3)])
     assert used.uses_per_s == terms.uses_per_s
     assert abs(used.power_db) < 0.05 and 6 < used.peak_db <= 9.001
 
@@ -35,10 +38,10 @@ def test_a_shorter_burst_uses_less(terms):
 
 
 @pytest.mark.parametrize(("bursts", "what"), [
-    (lambda t: [burst(t, 817)], "channel uses a second"),
-    (lambda t: [burst(t, 100), burst(t, 817)], "channel uses a second"),  # a short one does not pay for a long one
-    (lambda t: [burst(t, 816, power=1.1)], "mean power"),
-    (lambda t: [burst(Terms.of("reference", 12), 816)], "peak power"),
+    (lambda t: [burst(t, t.symbols + 1)], "channel uses a second"),
+    (lambda t: [burst(t, 100), burst(t, t.symbols + 1)], "channel uses a second"),
+    (lambda t: [burst(t, t.symbols, power=1.1)], "mean power"),
+    (lambda t: [np.append(burst(t, t.symbols)[:-1], np.complex64(3))], "peak power"),
 ])
 def test_more_than_the_terms_is_refused(terms, bursts, what):
     with pytest.raises(ValueError, match=f"scheme greedy: {what} of .* exceeds"):

@@ -29,7 +29,7 @@ class Conventional(Scheme):
     """A codec of packets of 20 ms behind the interface of a scheme."""
 
     packet_bits: dict[str, int]
-    """Modes and the bits of their packets, the mode for the fixed profile first."""
+    """Modes and the bits of their packets, the smallest first."""
 
     def __init__(self, mode: str, terms: Terms):
         if mode not in self.packet_bits:
@@ -55,7 +55,12 @@ class Conventional(Scheme):
 
     @classmethod
     def modes(cls, terms: Terms) -> list[str]:
-        return [mode for mode in cls.packet_bits if cls._order(mode, terms)]
+        fitting = [mode for mode in cls.packet_bits if cls._order(mode, terms)]
+        # For a fixed profile: the largest mode with no more bits per symbol than the profile's own packets have.
+        most = max(p.payload_bits / p.symbols for p in terms.profile.phy.packets)
+        alike = [mode for mode in fitting if cls._block(mode, terms) <= most * terms.symbols and "-" not in mode]
+        fixed = max(alike, key=cls.packet_bits.__getitem__) if alike else fitting[0] if fitting else None
+        return sorted(fitting, key=lambda mode: mode != fixed)
 
     @property
     def payload_bps(self) -> float:
@@ -134,7 +139,7 @@ class Codec2(Conventional):
     """Codec2, 8 kHz, kbit/s; concealment by repetition."""
 
     name = "codec2"
-    packet_bits = {"3.2": 64, "2.4": 48}
+    packet_bits = {"2.4": 48, "3.2": 64}
 
     def _encoder(self):
         from ..baselines.codec2 import Codec2Encoder
