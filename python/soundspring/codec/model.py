@@ -29,8 +29,8 @@ class CodecConfig:
     latent: int = 192
     dim: int = 256
     hidden: int = 1024
-    encoder_blocks: int = 4
-    decoder_blocks: int = 7
+    encoder_blocks: int = 5
+    decoder_blocks: int = 10
     power: float = 0.75
     gain: float = 12.0
     frame_power: float = 0.5
