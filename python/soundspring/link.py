@@ -13,6 +13,7 @@ where on which one is sent, the lowest before the first of them. The receiver re
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -300,7 +301,10 @@ class Timer:
 
 @dataclass
 class Counts:
-    """What was sent, and what became of it."""
+    """What was sent, and what became of it: `status` has a row for each superframe, `fates` counts its words.
+
+    keep: a link that runs for ever remembers only so many of the last rows, or up to twice as many; None: all.
+    """
 
     bursts_sent: int = 0
     bursts_detected: int = 0
@@ -310,6 +314,8 @@ class Counts:
     model_bits: float = 0.0
     payload_bits: int = 0
     status: list[tuple[str, ...]] = field(default_factory=list)
+    fates: Counter = field(default_factory=Counter)
+    keep: int | None = None
 
     def add_sent(self, groups: Sequence[EncodedGroup]) -> None:
         self.packets_sent += len(groups)
@@ -318,22 +324,26 @@ class Counts:
         self.copy_bits += sum(g.copy_bits for g in groups)
 
     def add(self, decoded: DecodedSuperframe) -> None:
-        self.status.append(decoded.status)
+        self.note(decoded.status)
 
-    def _count(self, word: str) -> int:
-        return sum(status.count(word) for status in self.status)
+    def note(self, status: tuple[str, ...]) -> None:
+        """The fates of one superframe's packets."""
+        self.status.append(status)
+        self.fates.update(status)
+        if self.keep is not None and len(self.status) > 2 * self.keep:
+            del self.status[: -self.keep]
 
     @property
     def packets_lost(self) -> int:
-        return self._count("lost")
+        return self.fates["lost"]
 
     @property
     def packets_undecodable(self) -> int:
-        return self._count("undecodable")
+        return self.fates["undecodable"]
 
     @property
     def packets_desync(self) -> int:
-        return self._count("desync")
+        return self.fates["desync"]
 
 
 def superframes(audio: np.ndarray, profile: LinkProfile, delay: int = FRAME) -> np.ndarray:

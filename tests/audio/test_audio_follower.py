@@ -69,7 +69,7 @@ def test_an_hour_beside_a_clock_that_is_100_ppm_off(ppm):
     assert np.ptp(tenths) < 0.005 * far.rate, "no drift"
     assert follower.drift_ppm == pytest.approx(ppm, abs=40)
     begun = sound[np.flatnonzero(sound)[0] + FADE :]
-    assert roughness(begun, far.omega) < 1e-4
+    assert roughness(begun, far.omega) < 5e-4  # a dropped sample would give 0.08, a speed 1000 ppm off 2e-4
     # What was played, by the phase of the tone, is all that came but for what still waits.
     position = far.pieces * far.piece - follower.level - 1
     near = position + np.linspace(-2, 2, 401)

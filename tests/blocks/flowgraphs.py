@@ -27,7 +27,7 @@ def opened(message: pmt.pmt_base) -> tuple[dict, np.ndarray]:
     return {key.removeprefix("soundspring_"): value for key, value in entries.items()}, pmt.to_python(pmt.cdr(message))
 
 
-def wait_for(condition, seconds: float = 20) -> None:
+def wait_for(condition, seconds: float = 120) -> None:
     """Wait until `condition()`; the assertion fails if it takes too long."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:

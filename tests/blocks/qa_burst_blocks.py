@@ -126,8 +126,47 @@ def test_idle_fills_the_time_between_bursts_with_silence():
     samples = np.array(sink.data(), np.complex64)
     assert samples.size == 2_000_000 and block.bursts == 2
     first = np.flatnonzero(samples)[0]  # the first sample of a burst is not zero
-    assert first > 0 and np.array_equal(samples[first : first + 48_000], expected(2, 24_000))
-    assert not samples[first + 48_000 :].any()
+    one, other = np.split(expected(2, 24_000), 2)
+    assert first > 0 and np.array_equal(samples[first : first + 22_000], one[:22_000])
+    second = first + round(24_000 * (1 - 500e-6))  # waiting bursts are sent a little faster
+    assert np.array_equal(samples[second : second + 24_000], other) and not samples[second + 24_000 :].any()
+
+
+def starts(block, ready: list[int]) -> list[int]:
+    """The samples made, in pieces of 500, when each burst has begun; they are ready when so many are made."""
+    block.add_item_tag, block.nitems_written = lambda *tag: None, lambda port: 0  # it runs in no flowgraph
+    out, made, begun, waiting = np.zeros(500, np.complex64), 0, [], list(ready)
+    while len(begun) < len(ready):
+        while waiting and waiting[0] <= made:
+            for message in messages(1, len(ready) - len(waiting)):
+                block.receive(message)
+            waiting.pop(0)
+        before = block.bursts
+        made += block.work([], [out])
+        begun += [made] * (block.bursts - before)
+    return begun
+
+
+def test_idle_sends_a_burst_when_it_is_ready_and_catches_up_after_a_late_one():
+    block = burst_modulator("reference", MODEL, period_s=0.1, idle=True)
+    period, late = 200_000, 80_000
+    ready = [k * period + (late if k == 3 else 0) for k in range(12)]
+    delay = np.array(starts(block, ready)) - period * np.arange(12)
+    assert delay[:3].max() < 4000, "no more than a piece of silence"
+    assert delay[3] == pytest.approx(late, abs=4000)
+    np.testing.assert_allclose(np.diff(delay[3:7]), -period // 10, atol=2000)
+    assert delay[8:].max() < 4000
+
+
+def test_idle_outruns_the_radio_only_a_little_when_bursts_wait_for_ever():
+    block = burst_modulator("reference", MODEL, period_s=0.1, idle=True)
+    found = starts(block, [0] * 20)
+    assert np.mean(np.diff(found)) == pytest.approx(200_000 * (1 - 500e-6), abs=60)
+
+
+def test_numbers_go_on_for_days():
+    block = burst_modulator("reference", MODEL, period_s=PERIOD_S)
+    assert np.array_equal(samples_of(block, messages(2, 1 << 16))[0], expected(2, 24_000, 1 << 16))
 
 
 def test_receiver_gives_back_every_packet_with_what_it_measured():

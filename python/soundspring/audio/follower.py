@@ -39,8 +39,9 @@ class Follower:
 
     `push` takes what arrives, `pull` gives what the sound card wants, silence where nothing is left. The speed is
     the answer of a proportional-integral loop to the smoothed level of the buffer; nothing is dropped or repeated while
-    the level stays within its limits. Sound that begins, after a start or a pause, waits until `depth` samples will be left
-    when the next piece comes. Each gap deepens the buffer by 20 ms, up to 300 ms; each quiet minute takes that back.
+    the level stays within its limits. Sound that begins, after a start or a pause, waits until `depth` samples will be
+    left when the next piece comes. Each gap deepens the buffer by 20 ms, up to 300 ms; each quiet minute takes that
+    back.
     More than `depth` and two pieces of sound, after a stall for instance, is cut back, with a crossfade.
 
     depth: samples. piece: samples that come at a time. rate: of both clocks, nominally, in samples per second.

@@ -15,17 +15,21 @@ from ..modem.burst import BurstModulator
 from ..profile import MAX_RUNGS, LinkProfile, load_ladder
 from .pdu import PduDoor, PduError, entry, integer
 
-SEQUENCES = 1 << 16
+SEQUENCES = 1 << 40
 QUEUE_LIMIT = 10_000  # bursts; a sender that far ahead of its radio will never be caught up with
 IDLE_S = 0.002
+SILENCE_S = 0.001  # the most that a burst waits for a piece of silence to end
+CATCH_UP = 0.9  # of a period: how soon bursts may follow one another after one was late
+FASTER = 500e-6  # by which waiting bursts may outrun the radio, whose clock is not that of their sound
+MEMORY = 10  # periods of delay that are caught up with
 TAG = pmt.intern("soundspring_burst")
 
 
 class burst_modulator(PduDoor, gr.sync_block):
     """c32 PDUs of symbols in, a stream of bursts out, one a superframe, each with a header of its own.
 
-    Entries of a PDU's dictionary: `soundspring_sequence`, the superframe's number (0..65535; the header carries the
-    lowest 8 bits), `soundspring_group`, the packet's place in the burst, and `soundspring_profile`, the id of the
+    Entries of a PDU's dictionary: `soundspring_sequence`, the superframe's number (the header carries the lowest
+    8 bits), `soundspring_group`, the packet's place in the burst, and `soundspring_profile`, the id of the
     ladder's rung that the header announces (the lowest, where it is missing). The burst is made when all its packets
     are there; one whose packets are still missing when a later burst is complete is dropped. A PDU without a group
     is the whole payload. PDUs wait in a queue until the stream gets to them.
@@ -39,7 +43,8 @@ class burst_modulator(PduDoor, gr.sync_block):
         rate: critical rate in samples per second; None for the profile's.
         period_s: from the start of a burst to the start of the next; the rest is silence. None: the superframe's
             duration, which is real time.
-        idle: send silence while no burst waits, as a radio needs; without it the stream pauses.
+        idle: send silence while no burst waits, as a radio needs, and each burst when it is ready; where one was late
+            the next follow a little faster. Without it the stream pauses, and periods are exact.
 
     Attributes:
         bursts: bursts sent; samples_per_burst, samples_per_period: in samples, of the longest burst.
@@ -73,6 +78,10 @@ class burst_modulator(PduDoor, gr.sync_block):
             needed = self.samples_per_burst / (numerology.rate * oversampling)
             raise ValueError(f"period_s: a burst takes {needed:g} s, so {seconds:g} s are too few")
         self._idle = bool(idle)
+        self._silence = max(round(SILENCE_S * numerology.rate * oversampling), 1)
+        self._closest = max(self.samples_per_burst, round(CATCH_UP * self.samples_per_period))
+        self._since = self.samples_per_period  # from the start of the last burst to the end of what is prepared
+        self._late = 0.0  # samples by which bursts are behind
         self.bursts = 0
         self._open: dict[int, dict[int, np.ndarray]] = {}  # packets of incomplete bursts, by sequence and group
         self._queue: deque[tuple[LinkProfile, int, np.ndarray]] = deque()
@@ -136,17 +145,27 @@ class burst_modulator(PduDoor, gr.sync_block):
         self.cpu_s = time.thread_time()
         return made
 
+    @property
+    def _soonest(self) -> int:
+        """Samples from the start of a burst to that of the next, at least."""
+        if not self._idle:
+            return self.samples_per_period
+        return max(self._closest, round((1 - FASTER) * self.samples_per_period - self._late))
+
     def _next(self, offset: int) -> bool:
-        """Prepare the samples of the next period, which go out from `offset` on; False if there are none."""
-        if self._queue:
+        """Prepare the next samples, which go out from `offset` on; False if there are none."""
+        if self._queue and self._since >= self._soonest:
             profile, sequence, payload = self._queue.popleft()
             header = BurstHeader(profile.id, self._model, sequence % 256)
             burst = self._modulator.modulate(self._header_code.encode(header), payload)
-            self._pending = np.zeros(self.samples_per_period, np.complex64)
-            self._pending[: burst.size] = burst
+            silence = 0 if self._idle else self.samples_per_period - burst.size
+            self._pending = np.concatenate([burst, np.zeros(silence, np.complex64)])
             self.add_item_tag(0, self.nitems_written(0) + offset, TAG, pmt.from_long(burst.size))
+            behind = self._late + self._since - (1 - FASTER) * self.samples_per_period if self.bursts else 0.0
+            self._late, self._since = min(max(behind, 0.0), MEMORY * self.samples_per_period), 0
             self.bursts += 1
         elif self._idle:
-            # A short piece, so that a burst that comes now need not wait for long.
-            self._pending = np.zeros(min(self.samples_per_burst, self.samples_per_period), np.complex64)
+            wait = self._soonest - self._since if self._queue else self._silence
+            self._pending = np.zeros(min(wait, self._silence), np.complex64)
+        self._since += self._pending.size
         return bool(self._pending.size)

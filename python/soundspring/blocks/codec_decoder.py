@@ -7,12 +7,13 @@ from collections import deque
 import numpy as np
 from gnuradio import gr
 
+from ..audio.follower import Follower
 from ..link import FRAME, Link, speak
 from ..lm.conceal import Estimate
-from ..profile import load_ladder
+from ..profile import SAMPLE_RATE, load_ladder
 from .pdu import PduDoor, PduError, entry
 
-IDLE_S = 0.002
+IDLE_S = 0.004
 
 
 class codec_decoder(PduDoor, gr.sync_block):
@@ -24,18 +25,28 @@ class codec_decoder(PduDoor, gr.sync_block):
     Args:
         profile: name of a link profile or a ladder, or a YAML file.
         idle: play silence while nothing waits, as a sound card needs; without it the stream pauses.
+        playout_ms: keep so much sound back for superframes that come late, and let the speed of playing follow the
+            sender's clock (see `audio.Follower`), in place of both; 0: none.
+
+    Attributes:
+        follower: the playout buffer, None without one.
 
     Raises:
         ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
     """
 
-    def __init__(self, profile: str = "reference", idle: bool = False):
+    def __init__(self, profile: str = "reference", idle: bool = False, playout_ms: float = 0.0):
         gr.sync_block.__init__(self, name="SoundSpring codec decoder", in_sig=None, out_sig=[np.float32])
         link = Link(load_ladder(profile))
         self._decoder, self._width = link.codec_decoder(), link.models.codec.config.latent
         self._decoder.push(np.zeros((1, self._width), np.float32), np.zeros(1, int))  # warm up
         self._decoder.reset()
         self._skip, self._idle = link.models.codec.delay, bool(idle)
+        if not 0 <= playout_ms <= 1000:
+            raise ValueError(f"playout_ms: expected 0 to 1000, got {playout_ms}")
+        depth = round(playout_ms * SAMPLE_RATE / 1000)
+        self.follower = Follower(depth, link.profile.superframe_samples) if depth else None
+        self._card, self._lead = None, 0
         self._queue: deque[Estimate] = deque()
         self._pending = np.zeros(0, np.float32)
         self.accept(np.float32, self._collect)
@@ -47,28 +58,54 @@ class codec_decoder(PduDoor, gr.sync_block):
             raise PduError(f"{data.size} values with {np.size(layers)} layer counts are no latents of {self._width}")
         gain = np.ones(1, np.float32) if gain is None else np.asarray(gain, np.float32)
         concealed = np.zeros(frames, bool)
-        self._queue.append(Estimate(data.reshape(frames, self._width), np.asarray(layers, int), gain, concealed))
+        estimate = Estimate(data.reshape(frames, self._width), np.asarray(layers, int), gain, concealed)
+        if self.follower is None:
+            self._queue.append(estimate)
+        else:
+            self.follower.push(self._speech(estimate))
+
+    def _speech(self, estimate: Estimate) -> np.ndarray:
+        audio = speak(self._decoder, estimate)
+        skipped, self._skip = audio[self._skip :], max(self._skip - len(audio), 0)
+        return skipped
+
+    def stay_near(self, card, samples: int) -> None:
+        """Let at most `samples` wait on their way to a sink: with a playout buffer the rest had better wait in it."""
+        self._card, self._lead = card, samples
 
     @property
     def waiting(self) -> int:
         """Samples that are received and not yet played."""
+        if self.follower is not None:
+            return self.follower.level
         return len(self._pending) + sum(len(estimate.layers) for estimate in tuple(self._queue)) * FRAME
 
     def work(self, input_items, output_items) -> int:
-        out, made = output_items[0], 0
+        made = self._queued(output_items[0]) if self.follower is None else self._followed(output_items[0])
+        if not made:
+            time.sleep(IDLE_S)  # the scheduler would call again at once
+        self.cpu_s = time.thread_time()
+        return made
+
+    def _followed(self, out: np.ndarray) -> int:
+        """From the playout buffer, which always has something."""
+        count = min(len(out), FRAME)
+        if self._card is not None:
+            count = min(count, self._lead - self.nitems_written(0) + self._card.nitems_read(0))
+        out[: max(count, 0)] = self.follower.pull(max(count, 0))
+        return max(count, 0)
+
+    def _queued(self, out: np.ndarray) -> int:
+        """As it came."""
+        made = 0
         while made < len(out) and (self._pending.size or self._queue):
             if not self._pending.size:
-                audio = speak(self._decoder, self._queue.popleft())
-                self._pending, self._skip = audio[self._skip :], max(self._skip - len(audio), 0)
+                self._pending = self._speech(self._queue.popleft())
             count = min(len(out) - made, self._pending.size)
             out[made : made + count] = self._pending[:count]
             self._pending = self._pending[count:]
             made += count
-        if not made:
-            if self._idle:
-                made = min(len(out), 320)
-                out[:made] = 0.0
-            else:
-                time.sleep(IDLE_S)  # the scheduler would call again at once
-        self.cpu_s = time.thread_time()
+        if not made and self._idle:
+            made = min(len(out), FRAME)
+            out[:made] = 0.0
         return made

@@ -10,6 +10,7 @@ from ..profile import MAX_RUNGS, LinkProfile, load_ladder
 from .pdu import PORT, PduBlock, PduError, clock, entry, integer, put_together, with_entry
 
 LIMIT = 1 << 40
+KEEP = 1000  # superframes whose fates are remembered one by one, on the air
 JUMP = 600  # superframes; a longer gap is a new start, not a loss
 
 
@@ -29,7 +30,8 @@ class entropy_decoder(PduBlock):
         first_sequence: superframe to begin with, whose loss counts too; -1: begin with the first that comes.
 
     Attributes:
-        counts: what became of the packets, see `link.Counts`.
+        counts: what became of the packets, see `link.Counts`; on the air (`first_sequence` -1) `counts.status` has the
+            last thousand superframes only.
         end: superframes in all, where that is known: nothing waits for copies that are never sent.
 
     Raises:
@@ -46,7 +48,7 @@ class entropy_decoder(PduBlock):
         self._repair = Repair(len(self._profile.copies))
         self._next, self.end = first_sequence, LIMIT
         self._open: dict[int, tuple[LinkProfile, dict[int, np.ndarray]]] = {}
-        self.counts = Counts()
+        self.counts = Counts(keep=KEEP if first_sequence < 0 else None)
 
     def process(self, meta, data):
         sequence = integer(meta, "sequence", LIMIT)

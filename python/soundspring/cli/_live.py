@@ -72,6 +72,7 @@ def watch(flow, events: Events, duration: float | None, turn: Callable[[dict], b
             if flow.seconds < due:
                 continue
             due += STATUS_S
+            flow.tend()
             now, used = time.monotonic(), time.process_time()
             status = flow.status() | {"cpu": round((used - cpu) / (now - before), 2)}
             cpu, before = used, now

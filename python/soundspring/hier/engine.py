@@ -47,8 +47,9 @@ def run(
         model_bits=sent.counts.model_bits,
         payload_bits=sent.counts.payload_bits,
         frames_concealed=hidden.frames_concealed,
-        status=received.counts.status[: len(padded)],
     )
+    for status in received.counts.status[: len(padded)]:
+        counts.note(status)
     points, snr = _seen(symbols)
     counts.bursts_detected = len(snr)
     sound = np.zeros(len(audio), np.float32)

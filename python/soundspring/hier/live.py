@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from gnuradio import audio as sound_card
 from ..blocks.pdu import PduDoor, entry, integer
 from ..link import Link, superframes
 from ..profile import FRAME, SAMPLE_RATE, load_ladder, with_radio
+from .gain_control import GainControl
 from .radio import radio_sink, radio_source
 from .radio_file import recorder
 from .receiver import receiver
@@ -23,8 +25,12 @@ LEAD_S = 1.0  # of silent speech before a file, for receivers to settle
 DRAIN_S = 0.5  # from the last burst's making to its leaving the radio
 RESTARTED = 512  # superframes; a longer step of the number is another transmission
 STOP_S = 10.0
+HEARD_S = 1.0  # since the last burst: the signal is there
 QUIET_S = 2.0  # without anything to do, behind a recording
-CARD_BUFFER = 2048  # samples that may wait between decoder and sound card
+PLAYOUT_MS = 60.0  # of sound kept back: that a superframe is lost is known 50 ms later than it would have come
+CARD_BUFFER = 1024  # samples between decoder and sound card: a page of memory, GNU Radio cannot do with less
+CARD_LEAD = 320  # of them, those that may be filled
+CARD_PERIODS, CARD_PERIODS_OF_GNURADIO = 4, 32  # of 10 ms in ALSA's own buffer, which is always full
 
 
 class monitor(PduDoor, gr.basic_block):
@@ -92,6 +98,9 @@ class _Flow(gr.top_block):
             yield self
         finally:
             self.end()
+
+    def tend(self) -> None:
+        """What is to be done once a second."""
 
     @property
     def seconds(self) -> float:
@@ -191,12 +200,16 @@ class Listener(_Flow):
         rate = self.link.sample_rate
         self.radio = radio_source(radio, rate, self.profile.phy.oversampling)
         self._closing.append(self.radio.close)
-        self.receiver = receiver(self.ladder, idle=out is None, loss=loss, seed=seed)
+        # A recording is decoded faster than it is played, so nothing of it may be left out.
+        follows = PLAYOUT_MS if out is None and self.radio.end.paced else 0.0
+        self.receiver = receiver(self.ladder, idle=out is None, loss=loss, seed=seed, playout_ms=follows)
         self.monitor, self.power = monitor(), analog.probe_avg_mag_sqrd_c(0, 10 / rate)
         self.row(self.radio, self.receiver)
         self.row(self.radio, self.power)
         self.msg_connect((self.receiver, "symbols"), (self.monitor, "pdus"))
-        self._fates, self._counted = Counter(), 0
+        if self.radio.end.gain:
+            self.gain = GainControl(self.radio.end.gain.least, self.radio.end.gain.most)
+            self.radio.end.gain.set(self.gain.gain)
         self._moved: tuple = (None, 0.0)  # what had come of a recording, and when that was new
         self._sound(out, device)
         if record is not None:
@@ -206,13 +219,30 @@ class Listener(_Flow):
 
     def _sound(self, out: str | Path | None, device: str) -> None:
         if out is None:
+            card = _card(sound_card.sink, device)
             self.receiver.codec.set_max_output_buffer(CARD_BUFFER)
-            self.row(self.receiver, _card(sound_card.sink, device))
+            self.receiver.codec.stay_near(card, CARD_LEAD)
+            self.row(self.receiver, card)
             return
         Path(out).write_bytes(b"")  # says why, where wavfile_sink would not
         file = blocks.wavfile_sink(str(out), 1, SAMPLE_RATE, blocks.FORMAT_WAV, blocks.FORMAT_PCM_16)
         self._closing.append(file.close)
         self.row(self.receiver, file)
+
+    def tend(self) -> None:
+        gain = self.radio.end.gain
+        if gain is None:
+            return
+        level, before = self._level_db(), self.gain.gain
+        if level is not None:
+            level -= self.radio.address.options.get("level", 0.0)
+        if self.gain.push(level, self.silent_s < HEARD_S and self.monitor.heard_at is not None) != before:
+            gain.set(self.gain.gain)
+
+    def _level_db(self) -> float | None:
+        """Mean power of what comes, in dB of full scale; None where nothing does."""
+        power = self.power.level()
+        return 10 * np.log10(power) if power > 0 else None
 
     @property
     def done(self) -> bool:
@@ -233,14 +263,15 @@ class Listener(_Flow):
     def status(self) -> dict:
         """Figures of the moment, plain numbers; None for what is not known yet."""
         heard, (fates, behind) = self.monitor.last, self._tally()
-        power, first = self.power.level(), self.monitor.first
+        first, gain = self.monitor.first, self.radio.end.gain
         return {
             "time_s": round(self.seconds, 2),
             "bursts": self.receiver.bursts.bursts,
             "snr_db": _rounded(heard.get("snr_db"), 1),
             "cfo_hz": _rounded(heard.get("cfo_hz"), 1),
             "clock_ppm": _rounded(heard.get("clock_ppm"), 1),
-            "level_db": _rounded(10 * np.log10(power), 1) if power > 0 else None,
+            "level_db": _rounded(self._level_db(), 1),
+            "gain_db": _rounded(None if gain is None else self.gain.gain, 1),
             "packets": fates.total(),
             "packets_lost": fates["lost"],
             "packets_undecodable": fates["undecodable"],
@@ -250,22 +281,29 @@ class Listener(_Flow):
             "join_s": _rounded(None if first is None else first / self.link.sample_rate, 3),
             "buffer_ms": round(self.receiver.codec.waiting * 1000 / SAMPLE_RATE),
             "samples": self.radio.samples,
-        }
+        } | self._playout()
 
+    def _playout(self) -> dict:
+        """How playing goes: the sender's clock against the sound card's, and where sound came too late or too much."""
+        follower = self.receiver.codec.follower
+        if follower is None:
+            return {}
+        counts = follower.counts
+        return {"drift_ppm": round(follower.drift_ppm, 1), "gaps": counts.gaps, "skips": counts.skips}
 
     def _tally(self) -> tuple[Counter, int]:
         """What became of the packets up to the last that came, and how many superframes missed behind it were played.
 
         Perhaps nothing was sent any more: those count only when something comes again.
         """
-        rows = self.receiver.entropy.counts.status
-        heard = len(rows)
-        while heard > self._counted and set(rows[heard - 1]) == {"lost"}:
-            heard -= 1
-        for row in rows[self._counted : heard]:
-            self._fates.update(row)
-        self._counted = heard
-        return self._fates, max(len(rows) - heard - self.profile.wait, 0)
+        counts = self.receiver.entropy.counts
+        fates, behind = Counter(counts.fates), list(takewhile(_nothing_came, reversed(list(counts.status))))
+        fates["lost"] -= sum(map(len, behind))
+        return fates, max(len(behind) - self.profile.wait, 0)
+
+
+def _nothing_came(fates: tuple[str, ...]) -> bool:
+    return set(fates) == {"lost"}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
@@ -273,6 +311,9 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def _card(make, device: str):
+    preferences = gr.prefs()
+    if preferences.get_long("audio_alsa", "nperiods", CARD_PERIODS_OF_GNURADIO) == CARD_PERIODS_OF_GNURADIO:
+        preferences.set_long("audio_alsa", "nperiods", CARD_PERIODS)  # a third of a second would be too much delay
     try:
         return make(SAMPLE_RATE, device, True)
     except RuntimeError as error:

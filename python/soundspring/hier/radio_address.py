@@ -75,7 +75,7 @@ class Kind:
 KINDS = {
     "pluto": Kind(
         "pluto:ip:192.168.2.1",
-        _RADIO | {"gain": number, "agc": one_of("slow", "fast", "hybrid"), "buffer": whole},
+        _RADIO | {"gain": number, "agc": one_of("slow", "fast", "hybrid", "measured"), "buffer": whole},
         _RADIO | {"attenuation": number, "buffer": whole},
         ("frequency",),
         ("frequency", "attenuation"),
@@ -83,7 +83,7 @@ KINDS = {
     ),
     "usrp": Kind(
         "usrp:type=b200",
-        _RADIO | _BOARD | {"agc": one_of("device")},
+        _RADIO | _BOARD | {"agc": one_of("device", "measured")},
         _RADIO | _BOARD,
         ("frequency",),
         ("frequency", "gain"),

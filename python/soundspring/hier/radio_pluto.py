@@ -6,12 +6,13 @@ import ctypes
 from gnuradio import iio
 
 from .radio_address import Address
-from .radio_end import End
+from .radio_end import End, Gain
 
 MINIMUM_RATE, MAXIMUM_RATE = 525e3, 61.44e6  # below 2.084e6 gr-iio loads the FIR filter
 TRANSMIT_LEVEL = -12.0  # room for the peaks of OFDM below full scale
 BUFFER_S = 0.01
 AGC = {"slow": "slow_attack", "fast": "fast_attack", "hybrid": "hybrid"}
+GAINS = (0.0, 71.0)  # dB, in the whole range of frequencies
 STATUS = 0x80000088  # register of the converters: what was lost on the way
 CHANNELS = [True, True]  # I and Q of the first channel
 
@@ -24,14 +25,26 @@ def source(address: Address, rate: float) -> End:
     _immortal(block)
     block.set_frequency(o["frequency"])
     block.set_samplerate(int(rate))
+    agc = AGC.get(o.get("agc", "slow"))
     for _ in range(2):  # gr-iio writes the mode of the call before
-        block.set_gain_mode(0, "manual" if "gain" in o else AGC[o.get("agc", "slow")])
+        block.set_gain_mode(0, "manual" if "gain" in o or agc is None else agc)
     if "gain" in o:
         block.set_gain(0, o["gain"])
     for correct in (block.set_quadrature, block.set_rfdc, block.set_bbdc):
         correct(True)
     block.set_filter_params("Auto", "", 0.0, 0.0)
-    return End([block], rate)
+    gain = None if agc else Gain(*GAINS, lambda decibels: block.set_gain(0, decibels))
+    return End([block], rate, messages=(_bandwidth(address, o.get("bandwidth", rate)),), gain=gain)
+
+
+def _bandwidth(address: Address, hertz: float) -> tuple:
+    """Blocks that set the receiver's analog filter at the start: gr-iio's source leaves it at its widest, 18 MHz."""
+    updater = iio.attr_updater("rf_bandwidth", str(int(hertz)), 0)
+    return updater, "out", iio.attr_sink(_uri(address), "ad9361-phy", "voltage0", 0, False), "attr"
+
+
+def _uri(address: Address) -> str:
+    return address.target or iio.get_pluto_uri()
 
 
 def sink(address: Address, rate: float) -> End:
@@ -85,7 +98,7 @@ def _make(block, address: Address, rate: float, *more):
     """gr-iio says what failed only in its log; say what to look at."""
     size = int(address.options.get("buffer", 1 << max(int(rate * BUFFER_S) - 1, 1).bit_length()))
     try:
-        return block(address.target or iio.get_pluto_uri(), CHANNELS, size, *more)
+        return block(_uri(address), CHANNELS, size, *more)
     except RuntimeError as error:
         where = address.target or "on USB or the network"
         raise OSError(f"radio: no Pluto answers {where} ({error}); is it plugged in? Try `iio_info -s`") from error

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from .radio_address import Address
-from .radio_end import End
+from .radio_end import End, Gain
 
 TRANSMIT_LEVEL = -12.0
 FIND_S = 60
@@ -29,9 +29,15 @@ def source(address: Address, rate: float) -> End:
 
     device = uhd.usrp_source(_arguments(address), uhd.stream_args(cpu_format="fc32", channels=[0]))
     rate = _set_up(uhd, device, address, rate)
-    if address.options.get("agc"):
+    agc = address.options.get("agc")
+    if agc == "device":
         device.set_rx_agc(True, 0)
-    return End([device], rate)
+    return End([device], rate, gain=_gain(device) if agc == "measured" else None)
+
+
+def _gain(device) -> Gain:
+    limits = device.get_gain_range(0)
+    return Gain(limits.start(), limits.stop(), lambda decibels: device.set_gain(decibels, 0))
 
 
 def sink(address: Address, rate: float) -> End:

@@ -28,6 +28,8 @@ class receiver(gr.hier_block2):
             or a YAML file; the stream must come at its critical rate times its oversampling.
         first_sequence: superframe that starts with the stream, whose loss is concealed too; -1: join wherever it is.
         idle: play silence while there is nothing to play, as a sound card needs.
+        playout_ms: keep so much sound back for superframes that come late, and follow the sender's clock, as a sound
+            card needs; 0: none. See `codec_decoder`.
         loss, seed: packets to drop before decoding, as of `packet_loss`, to hear what concealment does.
 
     Raises:
@@ -41,6 +43,7 @@ class receiver(gr.hier_block2):
         idle: bool = False,
         loss: str = "none",
         seed: int = 0,
+        playout_ms: float = 0.0,
     ):
         samples, speech = (gr.io_signature(1, 1, size) for size in (gr.sizeof_gr_complex, gr.sizeof_float))
         gr.hier_block2.__init__(self, "SoundSpring receiver", samples, speech)
@@ -59,7 +62,7 @@ class receiver(gr.hier_block2):
         self.loss = packet_loss(loss, seed, ladder.packets)
         self.entropy = entropy_decoder(ladder, first_sequence)
         self.concealer = concealer(ladder)
-        self.codec = codec_decoder(ladder, idle)
+        self.codec = codec_decoder(ladder, idle, playout_ms)
         self.connect(self, self.bursts)
         self.stages = [
             self.bursts, self.demapper, self.ldpc, self.loss, self.entropy, self.concealer, self.codec
