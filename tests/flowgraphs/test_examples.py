@@ -81,7 +81,7 @@ def start(program, folder, models, *options):
     )
 
 
-RADIO = ["pluto_rx", "pluto_tx", "usrp_rx", "usrp_tx"]
+RADIO = ["full_duplex", "pluto_rx", "pluto_tx", "usrp_rx", "usrp_tx"]
 REPLAY = "sigmf_replay"
 
 

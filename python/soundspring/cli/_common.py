@@ -10,12 +10,14 @@ from .. import profile as profiles
 from ..profile import LinkProfile
 
 
-def add_profile(parser: argparse.ArgumentParser, default: str | None = "reference") -> None:
+def add_profile(parser: argparse.ArgumentParser, default: str | None = "reference", ladders: bool = False) -> None:
+    """--profile and --policy; with `ladders` the help names those too."""
+    also = f"; a ladder of profiles: {', '.join(profiles.ladders())}" if ladders else ""
     parser.add_argument(
         "--profile",
         default=default,
         metavar="P",
-        help=f"one of {', '.join(profiles.profiles())}, or a YAML file (default: {default})",
+        help=f"one of {', '.join(profiles.profiles())}, or a YAML file{also} (default: {default})",
     )
     parser.add_argument("--policy", choices=profiles.POLICIES, help="what packets may lean on (default: the profile's)")
 

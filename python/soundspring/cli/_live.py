@@ -3,13 +3,16 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from ..profile import load_ladder
 from ._common import add_profile, chosen_profile, say
+from ._guard import GONE, MARK, Guard, turn, wanted
 
 TURN_S = 0.1
 STATUS_S = 1.0
@@ -23,7 +26,7 @@ def add_live(parser: argparse.ArgumentParser) -> None:
         help="pluto:URI, usrp:ARGUMENTS, zmq:ADDRESS, file:X.sigmf-meta or loopback, with options behind commas: "
         "frequency=433.9M (docs/radios.md)",
     )
-    add_profile(parser)
+    add_profile(parser, ladders=True)
     parser.add_argument("--device", default="", metavar="D", help="of the sound card (default: the usual one)")
     parser.add_argument("--duration", type=float, metavar="S", help="stop after S seconds")
     parser.add_argument("--json", metavar="FILE", help="write events to FILE as lines of JSON (-: standard output)")
@@ -38,7 +41,9 @@ class Events:
     """Tells what happens: to the person on standard error, to programs as JSON lines."""
 
     def __init__(self, path: str | None):
-        self._file = sys.stdout if path == "-" else open(path, "w", encoding="utf-8") if path else None
+        if path and path != "-" and MARK not in os.environ:
+            Path(path).write_text("")  # a guarded child adds to what was told before, as its parent does
+        self._file = sys.stdout if path == "-" else open(path, "a", encoding="utf-8") if path else None
         self._live = sys.stderr.isatty()
 
     def tell(self, event: str, text: str = "", **figures) -> None:
@@ -57,13 +62,33 @@ class Events:
             self._file.close()
 
 
+def guarded(args: argparse.Namespace, direction: str) -> int | None:
+    """Run the command in child processes, where its radio may end the process; None where it need not."""
+    if not wanted(args, direction):
+        return None
+    events = Events(args.json)
+    try:
+        return Guard(args, events.tell).run()
+    finally:
+        events.close()
+
+
+def over(flow, code: int) -> int:
+    """The exit code: `code`, unless the radio of a guarded child ended the flowgraph."""
+    return GONE if MARK in os.environ and flow.broke else code
+
+
 def _interrupt(number, frame) -> None:
     raise KeyboardInterrupt
 
 
-def watch(flow, events: Events, duration: float | None, turn: Callable[[dict], bool]) -> None:
-    """Run a flowgraph until `turn(status)`, called every second, says that it is enough; or it ends; or Ctrl-C."""
+def watch(flow, events: Events, duration: float | None, look: Callable[[dict], bool]) -> None:
+    """Run a flowgraph until `look(status)`, called every second, says that it is enough; or it ends; or Ctrl-C.
+
+    duration: seconds from the start of the command, not of the flowgraph.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
+    duration = duration and max(duration - turn().spent, TURN_S)
     cpu, before, due = time.process_time(), time.monotonic(), 0.0
     flow.begin()
     try:
@@ -76,7 +101,7 @@ def watch(flow, events: Events, duration: float | None, turn: Callable[[dict], b
             now, used = time.monotonic(), time.process_time()
             status = flow.status() | {"cpu": round((used - cpu) / (now - before), 2)}
             cpu, before = used, now
-            if turn(status):
+            if look(status):
                 break
     except KeyboardInterrupt:
         pass

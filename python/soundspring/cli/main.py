@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = command_names()
     chosen = next((word for word in argv if not word.startswith("-")), None)
     args = build_parser([chosen] if chosen in names else names).parse_args(argv)
+    args.words = argv  # for those that start themselves again
     logging.basicConfig(level=logging.DEBUG if args.debug else logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         return args.run(args)

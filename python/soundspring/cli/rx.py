@@ -4,8 +4,9 @@
 import argparse
 from contextlib import nullcontext
 
-from ._common import one_thread, read_speech, writable
-from ._live import Events, add_live, chosen_ladder, watch
+from ._common import one_thread, read_speech, say, writable
+from ._guard import present, turn
+from ._live import Events, add_live, chosen_ladder, guarded, over, watch
 
 LOST_S = 1.5  # without a burst
 FAINT_DB = -70.0
@@ -28,33 +29,37 @@ def register(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     writable(args.out, args.json, args.record)
-    one_thread()
     profile = chosen_ladder(args)
+    if (code := guarded(args, "source")) is not None:
+        return code
+    one_thread()
     from ..hier.live import Listener
     from ..kernels import compile_kernels
 
     compile_kernels()
-    listener = Listener(profile, args.radio, args.out, args.record, args.device, args.loss, args.seed)
+    out, record = turn().file(args.out), turn().file(args.record)
+    listener = present(
+        lambda: Listener(profile, args.radio, out, record, args.device, args.loss, args.seed), say)
     sender = own_sender(args, profile)
     events = Events(args.json)
     events.tell("start", f"listening to {args.radio}, profile {profile.name}; Ctrl-C ends", radio=args.radio,
                 profile=profile.name, rate=listener.link.sample_rate)
     watched = Watch(listener, events)
 
-    def turn(status: dict) -> bool:
+    def look(status: dict) -> bool:
         watched.look(status)
         if sender and sender.done:
             sender.end()  # else it would send silence for ever
-        over = sender is not None and sender.done and listener.silent_s > LOST_S
-        return over or bool(args.timeout) and listener.silent_s > args.timeout
+        played = sender is not None and sender.done and listener.silent_s > LOST_S
+        return played or bool(args.timeout) and listener.silent_s > args.timeout
 
     with sender.running() if sender else nullcontext():
-        watch(listener, events, args.duration, turn)
+        watch(listener, events, args.duration, look)
     status = listener.status()
     watched.changes(status)
     events.tell("end", "end: " + line(status), **status)
     events.close()
-    return 0 if status["bursts"] else 1
+    return over(listener, 0 if status["bursts"] else 1)
 
 
 def own_sender(args: argparse.Namespace, profile):

@@ -3,8 +3,9 @@
 
 import argparse
 
-from ._common import one_thread, read_speech, writable
-from ._live import Events, add_live, chosen_ladder, watch
+from ._common import one_thread, read_speech, say, writable
+from ._guard import present
+from ._live import Events, add_live, chosen_ladder, guarded, over, watch
 
 
 def register(subparsers) -> None:
@@ -17,25 +18,27 @@ def register(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     writable(args.json)
-    one_thread()
     profile = chosen_ladder(args)
     speech = read_speech(args.input) if args.input else None
+    if (code := guarded(args, "sink")) is not None:
+        return code
+    one_thread()
     from ..hier.live import Sender
     from ..kernels import compile_kernels
 
     compile_kernels()
-    sender = Sender(profile, args.radio, speech, args.device, args.rung)
+    sender = present(lambda: Sender(profile, args.radio, speech, args.device, args.rung), say)
     events = Events(args.json)
     events.tell("start", f"sending by {args.radio}, profile {profile.name}; Ctrl-C ends", radio=args.radio,
                 profile=profile.name, rate=sender.link.sample_rate, bursts=sender.needed)
 
-    def turn(status: dict) -> bool:
+    def look(status: dict) -> bool:
         events.tell("status", f"{status['time_s']:6.0f} s  {status['bursts']} bursts  buffer {status['buffer_ms']} ms  "
                     f"CPU {100 * status['cpu']:.0f} %", **status)
         return False
 
-    watch(sender, events, args.duration, turn)
+    watch(sender, events, args.duration, look)
     status = sender.status()
     events.tell("end", f"{status['bursts']} bursts sent in {status['time_s']:.1f} s", **status)
     events.close()
-    return 0 if sender.needed is None or status["bursts"] >= sender.needed else 1
+    return over(sender, 0 if sender.needed is None or status["bursts"] >= sender.needed else 1)

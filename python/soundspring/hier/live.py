@@ -63,7 +63,8 @@ class _Flow(gr.top_block):
         self.ladder = load_ladder(profile)
         self.profile = with_radio(self.ladder.common)
         self.link = Link(self.ladder)
-        self.ended = threading.Event()
+        self.ended, self._asked = threading.Event(), False
+        self.broke = False  # it ended by itself
         self._closing = []
         self._held: list = []
 
@@ -84,6 +85,8 @@ class _Flow(gr.top_block):
 
     def end(self) -> bool:
         """Stop, complete the files; False where a block does not let go. May be called again."""
+        self.broke |= self.ended.is_set() and not self._asked
+        self._asked = True
         self.stop()
         clean = self.ended.wait(STOP_S)
         while self._closing:
