@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CPU load of the live link, each end by itself: what its process takes of one core, GNU Radio and PHY included.
 
-Both ends run as in `latency.py`; the CPU time of each of their threads comes from /proc. A flowgraph has a thread for each
-block, named after it, and `python` is what imports, status lines and clean-up take. CPU time is divided by the seconds
-of speech that passed, so that a busy machine hardly changes the figure; `--slow` as there.
+Both ends run as in `latency.py`; the CPU time of each of their threads comes from /proc. A flowgraph has a thread for
+each block, named after it, and `python` is what imports, status lines and clean-up take. CPU time is divided by the
+seconds of speech that passed, so that a busy machine hardly changes the figure; `--slow` as there.
 """
 
 from __future__ import annotations

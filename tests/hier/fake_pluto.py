@@ -221,9 +221,9 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
 
 
-def serve() -> None:
+def serve(port: int = 0) -> None:
     """Print the port, then answer until standard input ends."""
-    with Server(("127.0.0.1", 0), Connection) as server:
+    with Server(("127.0.0.1", port), Connection) as server:
         server.board = Board()
         sys.stdout.write(f"{server.server_address[1]}\n")
         sys.stdout.flush()
@@ -248,12 +248,23 @@ class Fake:
     def written(self) -> dict[str, str]:
         return self.ask("STATE")["written"]
 
+    def unplug(self) -> None:
+        """As if somebody pulled the cable."""
+        self.process.kill()
+        self.process.wait()
+
 
 @cache
 def board() -> Fake:
     """The fake of this process, started when it is first asked for."""
+    return start()
+
+
+def start(port: int = 0) -> Fake:
+    """One more, for flowgraphs in other processes: `unplug` ends it."""
     reading, _ = os.pipe()  # whose other end the system closes when this process is gone, not before
-    process = subprocess.Popen([sys.executable, __file__], stdin=reading, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, __file__, str(port)]
+    process = subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE, text=True)
     os.close(reading)
     fake = Fake(int(process.stdout.readline()))
     fake.process = process
@@ -261,4 +272,4 @@ def board() -> Fake:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(int(sys.argv[1]))

@@ -87,6 +87,14 @@ def test_no_more_than_is_asked_for(calls):
     assert calls[-1] == ("set_rx_agc", True, 0)
 
 
+def test_a_measured_gain(calls, monkeypatch):
+    limits = types.SimpleNamespace(start=lambda: 0.0, stop=lambda: 76.0)
+    monkeypatch.setattr(FakeDevice, "get_gain_range", lambda self, channel: limits, raising=False)
+    gain = radio_source("usrp:,frequency=1G,agc=measured", 2e6).end.gain
+    gain.set(40.0)
+    assert (gain.least, gain.most) == (0.0, 76.0) and calls[-1] == ("set_gain", 40.0, 0)
+
+
 def test_sending(calls):
     radio = radio_sink("usrp:addr=192.168.10.2,frequency=433.92M,gain=10", 2e6)
     assert calls[0] == ("usrp_sink", "addr=192.168.10.2", STREAM, "") and ("set_gain", 10, 0) in calls
