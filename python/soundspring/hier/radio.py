@@ -45,8 +45,6 @@ class _radio(gr.hier_block2):
         self._blocks = [point for point in points if point is not self]
         for one, other in pairwise(points):
             self.connect(one, other)
-        for message in self.end.messages:
-            self.msg_connect(message[:2], message[2:])
 
     def close(self) -> None:
         """To be called when the flowgraph has ended: completes a recording."""

@@ -15,8 +15,8 @@ class End:
 
     chain: in the order of the stream. rate: samples per second that it really runs at. paced: it takes or gives its
     samples by a clock. level: dB by which a signal of unit power is raised before it is sent. close: to be called when
-    the flowgraph has ended. count: samples that the first block will give in all, where that is known. messages:
-    (sender, port, receiver, port) of blocks beside the stream. gain: the receive gain where it is to be measured.
+    the flowgraph has ended. count: samples that the first block will give in all, where that is known.
+    gain: the receive gain where it is to be measured.
     """
 
     chain: list
@@ -25,7 +25,6 @@ class End:
     level: float = 0.0
     close: Callable[[], None] = lambda: None
     count: int | None = None
-    messages: tuple[tuple, ...] = ()
     gain: "Gain | None" = None
 
 

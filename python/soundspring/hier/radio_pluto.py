@@ -2,12 +2,14 @@
 """ADALM-Pluto and its relatives by GNU Radio's own gr-iio, which also loads the FIR filter that low rates need."""
 
 import ctypes
+import logging
 
 from gnuradio import iio
 
 from .radio_address import Address
 from .radio_end import End, Gain
 
+_log = logging.getLogger(__name__)
 MINIMUM_RATE, MAXIMUM_RATE = 525e3, 61.44e6  # below 2.084e6 gr-iio loads the FIR filter
 TRANSMIT_LEVEL = -12.0  # room for the peaks of OFDM below full scale
 BUFFER_S = 0.01
@@ -21,6 +23,7 @@ def source(address: Address, rate: float) -> End:
     """Receive. Full scale of the converter is 1."""
     o = address.options
     rate = _rate(o.get("rate", max(rate, MINIMUM_RATE)))
+    _narrow(_uri(address), int(o.get("bandwidth", rate)))
     block = _make(iio.fmcomms2_source_fc32, address, rate)
     _immortal(block)
     block.set_frequency(o["frequency"])
@@ -34,13 +37,30 @@ def source(address: Address, rate: float) -> End:
         correct(True)
     block.set_filter_params("Auto", "", 0.0, 0.0)
     gain = None if agc else Gain(*GAINS, lambda decibels: block.set_gain(0, decibels))
-    return End([block], rate, messages=(_bandwidth(address, o.get("bandwidth", rate)),), gain=gain)
+    return End([block], rate, gain=gain)
 
 
-def _bandwidth(address: Address, hertz: float) -> tuple:
-    """Blocks that set the receiver's analog filter at the start: gr-iio's source leaves it at its widest, 18 MHz."""
-    updater = iio.attr_updater("rf_bandwidth", str(int(hertz)), 0)
-    return updater, "out", iio.attr_sink(_uri(address), "ad9361-phy", "voltage0", 0, False), "attr"
+def _narrow(uri: str, hertz: int) -> None:
+    """Set the receiver's analog filter: gr-iio's source leaves it at its widest, 18 MHz, and has no call for it.
+
+    By the library that gr-iio itself uses, before gr-iio takes the board: by USB only one may have it.
+    """
+    try:
+        lib = ctypes.CDLL("libiio.so.0")
+        for call in ("iio_create_context_from_uri", "iio_context_find_device", "iio_device_find_channel"):
+            getattr(lib, call).restype = ctypes.c_void_p
+        lib.iio_channel_attr_write.restype = ctypes.c_ssize_t
+        context = ctypes.c_void_p(lib.iio_create_context_from_uri(uri.encode()))
+    except (OSError, AttributeError) as error:
+        _log.warning("the analog filter of the receiver stays as it is: %s", error)
+        return
+    if not context:
+        return  # who makes the block says why
+    phy = ctypes.c_void_p(lib.iio_context_find_device(context, b"ad9361-phy"))
+    channel = phy and ctypes.c_void_p(lib.iio_device_find_channel(phy, b"voltage0", False))
+    if not channel or lib.iio_channel_attr_write(channel, b"rf_bandwidth", str(hertz).encode()) < 0:
+        _log.warning("the analog filter of the receiver cannot be set to %d Hz and stays as it is", hertz)
+    lib.iio_context_destroy(context)
 
 
 def _uri(address: Address) -> str:
