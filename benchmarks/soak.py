@@ -21,8 +21,9 @@ from ends import ROOT, Ends
 LOSS, PPM = 0.1, 50.0
 WARM = 0.2  # of the run: buffers fill, caches grow
 FLAT_MB = 8.0  # in an hour, beyond that part
+LAST = 4  # packets whose superframe may still be open when the sender stops
 JOIN = 10  # bursts, one second, that a listener may miss before it is connected
-BUFFER_MS = (0, 400)
+MOST_MS = 500  # of sound that waits: the deepest buffer and two superframes
 
 
 def growth(lines: list[dict]) -> float:
@@ -45,12 +46,12 @@ def checks(tx: list[dict], rx: list[dict], loss: float, short: bool) -> dict[str
     found = {
         "one transmission": got["transmissions"] == 1,
         "bursts: sent are received": 0 <= missed <= JOIN,
-        "packets: two for each burst": packets == 2 * got["bursts"],
+        "packets: two for each burst": 0 <= 2 * got["bursts"] - packets <= LAST,
         "packets: lost as drawn": abs(lost / packets - loss) <= 4 * sigma + 1 / packets,
         "packets: none out of step": got["packets_desync"] == 0,
         "nothing dropped by a block": sent["dropped"] == got["dropped"] == 0,
         "both end cleanly": bool(sent["clean"] and got["clean"]),
-        "delay bounded": all(BUFFER_MS[0] <= level <= BUFFER_MS[1] for level in steady),
+        "delay bounded": max(steady) <= MOST_MS,
     }
     if not short:
         found |= {"memory flat": max(growth(tx), growth(rx)) < FLAT_MB,

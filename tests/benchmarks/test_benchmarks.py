@@ -212,3 +212,42 @@ def test_speed(run):
         assert both["rtf"] == pytest.approx(sum(f["rtf"] for f in ends), abs=0.001)
         assert max(f["p99_ms"] for f in ends) <= both["p99_ms"]
     assert figures["lost"] == pytest.approx(0, abs=0.06) and figures["rtf_tx"] > 0 and figures["fft4096_ms"] > 0
+
+
+def test_a_short_talk_over_two_processes_counts_the_same_at_both_ends(benchmark, tiny_models):
+    """Six seconds with 10 % of the packets lost; the clocks at a third, for machines with more to do than this."""
+    figures = benchmark("soak").main(["--seconds", "6", "--slow", "3"])
+    assert figures["checks"] and figures["good"], figures
+    assert figures["tx"]["bursts"] >= 60 and figures["rx"]["packets_lost"] > 0
+
+
+def test_soak_finds_what_is_wrong(benchmark):
+    soak = benchmark("soak")
+    good = {"bursts": 36_000, "packets": 72_000, "packets_lost": 7200, "packets_desync": 0, "transmissions": 1,
+            "dropped": 0, "clean": True, "buffer_ms": 140, "drift_ppm": -50.0, "skips": 0, "rss_mb": 400.0}
+    rows = [good | {"bursts": 10 * k} for k in range(1, 3600)] + [good]
+    assert all(soak.checks(rows, rows, 0.1, False).values())
+    leak = [row | {"rss_mb": 400 + row["bursts"] / 1000} for row in rows]
+    assert soak.growth(leak) == pytest.approx(36, rel=0.01)
+    assert not soak.checks(rows, leak, 0.1, False)["memory flat"]
+    for name, wrong in (("packets_lost", 9000), ("bursts", 35_000), ("transmissions", 2), ("dropped", 1),
+                        ("drift_ppm", 0.0), ("buffer_ms", 900), ("packets", 71_000), ("clean", False)):
+        assert not all(soak.checks(rows, [*rows[:-1], good | {name: wrong}], 0.1, False).values()), name
+
+
+def test_latency_is_found_by_correlation(benchmark, tmp_path):
+    latency = benchmark("latency")
+    rng = np.random.default_rng(5)
+    voice = rng.standard_normal(5 * 16000).astype(np.float32) * 0.1
+    said = np.tile(voice, 4)
+    heard = np.convolve(said, [0.5, 0.3, -0.2])[: len(said)] + 0.05 * rng.standard_normal(len(said))
+    begin = 100.0  # when the first sample was said; the card begins later and has a break
+    pieces = [(begin + 0.5 + 0.317, heard[8000:100000]), (begin + 7.0 + 0.317, heard[112000:])]
+    np.savez(tmp_path / "x.npz", at=[at for at, _ in pieces], sizes=[len(x) for _, x in pieces],
+             sound=np.concatenate([x for _, x in pieces]).astype(np.float32))
+    found = latency.delays(voice, latency.timeline(tmp_path / "x.npz", begin, 1.0))
+    assert len(found) >= 3 and np.allclose(found, 317, atol=0.5)
+
+
+def test_load_sums_up_small_threads(benchmark):
+    assert benchmark("load").share({"a": 5.0, "b": 0.01, "c": 0.004}, 10.0) == {"a": 0.5, "others": 0.0014}

@@ -133,6 +133,62 @@ def test_codec_decoder_drops_what_is_no_latent(tiny_models):
     assert block.dropped == 3
 
 
+def spoken(block, count: int) -> np.ndarray:
+    """What a decoder in no flowgraph gives in requests of 100, none more than it wants to."""
+    block.nitems_written = lambda port: sum(map(len, out))
+    out: list[np.ndarray] = []
+    while sum(map(len, out)) < count:
+        piece = np.zeros(100, np.float32)
+        out.append(piece[: block.work([], [piece])])
+    return np.concatenate(out)[:count]
+
+
+def test_codec_decoder_keeps_sound_back_for_what_comes_late(tiny_models):
+    """The same sound as without a playout buffer, 60 ms later, and silence around it."""
+    rng = np.random.default_rng(6)
+    latents = [pdu(rng.standard_normal(5 * 16).astype(np.float32), layers=np.full(5, 12, np.int16)) for _ in range(2)]
+    plain, follows = codec_decoder(idle=True), codec_decoder(playout_ms=60)
+    for block in (plain, follows):
+        for message in latents:
+            block.receive(message)
+    assert follows.waiting == plain.waiting - 320 == 2880  # the first 20 ms belong before the first frame
+    wanted, sound = spoken(plain, 2880), spoken(follows, 6000)
+    begin = 960 + 320  # the next superframe would come 80 ms after the first was there
+    assert not sound[:begin].any() and not sound[begin + 2880 :].any()
+    inner = slice(100, 2700)  # behind the fade at the beginning, before that at the end
+    assert np.abs(sound[begin:][inner] - wanted[inner]).max() < 0.02 * np.abs(wanted).max()
+    assert follows.follower.counts.gaps == 0
+
+
+def test_codec_decoder_stays_near_the_sound_card(tiny_models):
+    block, taken = codec_decoder(playout_ms=60), [0]
+    block.stay_near(type("Card", (), {"nitems_read": lambda self, port: taken[0]})(), 320)
+    made = [0]
+    block.nitems_written = lambda port: made[0]
+    room = np.zeros(1000, np.float32)
+    made[0] += block.work([], [room])
+    assert made[0] == 320 and block.work([], [room]) == 0
+    taken[0] = 160
+    assert block.work([], [room]) == 160
+
+
+@pytest.mark.parametrize("playout_ms", [-1.0, 2000.0])
+def test_codec_decoder_names_a_wrong_playout(tiny_models, playout_ms):
+    with pytest.raises(ValueError, match="playout_ms"):
+        codec_decoder(playout_ms=playout_ms)
+
+
+def test_on_the_air_fates_are_counted_for_ever_and_remembered_for_a_while():
+    counts = functions.Counts(keep=10)
+    for _ in range(100):
+        counts.note(("ok", "lost"))
+        counts.note(("desync", "undecodable"))
+    assert (counts.packets_lost, counts.packets_undecodable, counts.packets_desync) == (100, 100, 100)
+    assert counts.fates.total() == 400 and 10 <= len(counts.status) <= 20
+    assert counts.status[-1] == ("desync", "undecodable")
+    assert entropy_decoder().counts.keep and entropy_decoder(first_sequence=0).counts.keep is None
+
+
 @pytest.mark.parametrize(
     "channel, snr, loss",
     [("awgn", 12.0, None), ("awgn", -1.0, None), ("rayleigh", 8.0, "bernoulli:0.3"), ("none", None, "gilbert:0.3,3"),

@@ -58,6 +58,36 @@ def test_a_silent_sender_is_not_waited_for(tiny_models, speech_like):
     assert len(heard.sound.data()) < 1600 * 20
 
 
+def test_the_sound_card_keeps_little_back(tiny_models, monkeypatch):
+    """GNU Radio's own setting for ALSA is a third of a second; who chose another keeps it."""
+    from soundspring.hier import live
+
+    preferences = gr.prefs()
+    before = preferences.get_long("audio_alsa", "nperiods", 32)
+    try:
+        for setting, used in ((32, 4), (12, 12)):
+            preferences.set_long("audio_alsa", "nperiods", setting)
+            live._card(lambda *card: None, "")
+            assert preferences.get_long("audio_alsa", "nperiods", 0) == used
+    finally:
+        preferences.set_long("audio_alsa", "nperiods", before)
+
+
+def test_what_is_silent_behind_the_last_burst_is_not_counted():
+    from types import SimpleNamespace
+
+    from soundspring.hier.live import Listener
+
+    counts = link.Counts(keep=100)
+    for row in [("ok", "lost")] * 5 + [("lost", "lost")] * 3:
+        counts.note(row)
+    listener = SimpleNamespace(receiver=SimpleNamespace(entropy=SimpleNamespace(counts=counts)))
+    fates, behind = Listener._tally(listener)
+    assert (fates["ok"], fates["lost"], behind) == (5, 5, 3) and counts.packets_lost == 11
+    counts.note(("ok", "ok"))
+    assert Listener._tally(listener) == (counts.fates, 0)
+
+
 def test_the_link_runs_through_a_fake_pluto(tiny_models, speech_like, tmp_path):
     """Transmitter, gr-iio, the protocol and back: every packet arrives, with the levels and the 12 bits of a board."""
     pytest.importorskip("gnuradio.iio")
