@@ -122,6 +122,7 @@ def end(role: str, address: str, profile: str = "reference", slow: float = 1.0, 
     _say(flow, stages, log, clean=clean)
     if save:
         _save(save, log)
+    os._exit(0)  # a block that did not let go would make an ordinary exit an abort
 
 
 def _say(flow, stages, log: dict, **more) -> None:
@@ -145,7 +146,8 @@ class End:
 
     def __init__(self, **what):
         command = [sys.executable, __file__, json.dumps(what)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        start_new_session=True)
         self.lines: list[dict] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -166,7 +168,7 @@ class End:
     def stop(self) -> dict:
         """End it; its last line."""
         self.process.stdin.close()
-        if self.process.wait(60):
+        if self.process.wait(120):
             raise RuntimeError(f"this end ended with {self.process.returncode}")
         self._reader.join(10)
         return self.lines[-1]

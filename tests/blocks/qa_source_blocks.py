@@ -156,7 +156,7 @@ def test_codec_decoder_keeps_sound_back_for_what_comes_late(tiny_models):
     begin = 960 + 320  # the next superframe would come 80 ms after the first was there
     assert not sound[:begin].any() and not sound[begin + 2880 :].any()
     inner = slice(100, 2700)  # behind the fade at the beginning, before that at the end
-    assert np.abs(sound[begin:][inner] - wanted[inner]).max() < 0.02 * np.abs(wanted).max()
+    assert np.corrcoef(sound[begin:][inner], wanted[inner])[0, 1] > 0.99  # its speed is some ppm off
     assert follows.follower.counts.gaps == 0
 
 

@@ -24,7 +24,7 @@ from .transmitter import transmitter
 LEAD_S = 1.0  # of silent speech before a file, for receivers to settle
 DRAIN_S = 0.5  # from the last burst's making to its leaving the radio
 RESTARTED = 512  # superframes; a longer step of the number is another transmission
-STOP_S = 10.0
+STOP_S = 30.0
 HEARD_S = 1.0  # since the last burst: the signal is there
 QUIET_S = 2.0  # without anything to do, behind a recording
 PLAYOUT_MS = 60.0  # of sound kept back: that a superframe is lost is known 50 ms later than it would have come
