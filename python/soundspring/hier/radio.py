@@ -11,6 +11,7 @@ from ..blocks.channel_model import channel_model
 from .radio_address import CHANNEL_OPTIONS, Address, parse
 from .radio_end import End
 
+GATHER_S = 0.01
 LARGEST_FACTOR = 200  # of a rational resampler; beyond, an arbitrary one
 _COMPLEX = gr.io_signature(1, 1, gr.sizeof_gr_complex)
 _NOTHING = gr.io_signature(0, 0, 0)
@@ -28,6 +29,16 @@ def resampler(ratio: float) -> list[gr.basic_block]:
 
 def _gain(level_db: float) -> list[gr.basic_block]:
     return [blocks.multiply_const_cc(10 ** (level_db / 20))] if level_db else []
+
+
+def _gather(count: int) -> gr.basic_block:
+    """Hand samples on in pieces of `count`, or more: each call of a block written in Python costs the same.
+
+    Less than a piece stays inside when a stream ends, so it is not for recordings.
+    """
+    copy = blocks.copy(gr.sizeof_gr_complex)
+    copy.set_output_multiple(max(count, 1))
+    return copy
 
 
 class _radio(gr.hier_block2):
@@ -96,6 +107,8 @@ class radio_source(_radio):
         chain = [*self.end.chain, *_gain(options.get("level", 0.0)), *resampler(rate / self.end.rate)]
         if CHANNEL_OPTIONS & set(options):
             chain.append(_channel(options, rate, oversampling))
+        if self.end.count is None:
+            chain.append(_gather(int(GATHER_S * rate)))
         self._row(*chain, self)
 
     @property
