@@ -18,6 +18,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -91,8 +92,12 @@ def loudspeaker(clock_hz: float, log: dict, keep: bool):
 
 
 def end(role: str, address: str, profile: str = "reference", slow: float = 1.0, speech: str = "", loss: str = "none",
-        ppm: float = 0.0, save: str = "") -> None:
-    """Be one end until standard input ends. ppm: of this end's sound card against everything else."""
+        ppm: float = 0.0, save: str = "", unpaced_s: float = 0.0) -> None:
+    """Be one end until standard input ends.
+
+    ppm: of this end's sound card against everything else. save: file for what was heard and when. unpaced_s: no clocks,
+    so many seconds of speech from file to file as fast as both ends go, none waits for long.
+    """
     from soundspring.audio.io import read
     from soundspring.cli._common import one_thread
     from soundspring.hier import live, radio_zmq
@@ -106,12 +111,15 @@ def end(role: str, address: str, profile: str = "reference", slow: float = 1.0, 
     radio_zmq.pace = lambda rate: pace(rate / slow)
     if role == "tx":
         voice = read(speech)[0]
+        if unpaced_s:
+            voice = np.resize(voice, int(unpaced_s * RATE))
         live.sound_card = SimpleNamespace(source=lambda *card: microphone(voice, clock, log))
-        flow = live.Sender(profile, address)
+        flow = live.Sender(profile, address, voice if unpaced_s else None)
         stages = flow.transmitter.stages
     else:
         live.sound_card = SimpleNamespace(sink=lambda *card: loudspeaker(clock, log, bool(save)))
-        flow = live.Listener(profile, address, loss=loss)
+        out = tempfile.TemporaryFile(suffix=".wav") if unpaced_s else None
+        flow = live.Listener(profile, address, out and f"/proc/self/fd/{out.fileno()}", loss=loss)
         stages = flow.receiver.stages
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
@@ -195,13 +203,14 @@ class Ends:
     """A sender and a listener on a free port; both are killed in the end, whatever happens."""
 
     def __init__(self, speech: str | Path, profile: str = "reference", slow: float = 1.0, loss: str = "none",
-                 ppm: float = 0.0, save: str = ""):
+                 ppm: float = 0.0, save: str = "", unpaced_s: float = 0.0):
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"zmq:tcp://127.0.0.1:{server.getsockname()[1]}"
-        both = {"address": address, "profile": profile, "slow": slow}
-        self.rx = End(role="rx", **both, loss=loss, ppm=ppm, save=str(save))
+        both = {"profile": profile, "slow": slow, "unpaced_s": unpaced_s}
+        there, here = (",pattern=push", ",pattern=push,pace=no") if unpaced_s else ("", "")
+        self.rx = End(role="rx", address=address + there, **both, loss=loss, ppm=ppm, save=str(save))
         self.rx.wait_for(lambda line: True)
-        self.tx = End(role="tx", **both, speech=str(speech))
+        self.tx = End(role="tx", address=address + here, **both, speech=str(speech))
 
     def __enter__(self):
         return self

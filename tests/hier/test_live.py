@@ -62,7 +62,7 @@ def test_the_sound_card_keeps_little_back(tiny_models, monkeypatch):
     """GNU Radio's own setting for ALSA is a third of a second; who chose another keeps it."""
     from soundspring.hier import live
 
-    preferences = gr.prefs()
+    preferences = gr.prefs.singleton()
     before = preferences.get_long("audio_alsa", "nperiods", 32)
     try:
         for setting, used in ((32, 4), (12, 12)):

@@ -314,7 +314,7 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def _card(make, device: str):
-    preferences = gr.prefs()
+    preferences = gr.prefs.singleton()
     if preferences.get_long("audio_alsa", "nperiods", CARD_PERIODS_OF_GNURADIO) == CARD_PERIODS_OF_GNURADIO:
         preferences.set_long("audio_alsa", "nperiods", CARD_PERIODS)  # a third of a second would be too much delay
     try:
