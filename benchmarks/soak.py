@@ -4,9 +4,9 @@
 
 Both ends run as in `latency.py`, for an hour if nothing else is said; the receiver drops 10 % of the packets, and its
 sound card runs 50 ppm fast. `--slow 0.3` compresses time where the machine can, `--slow 5` stretches it. `--unpaced`
-goes from file to file as fast as both ends can, by the same blocks but without clocks, sound card and playout: no machine
-is too slow for that. Every second (of the clock on the wall) both ends say their memory and their counts. Ends with 1
-where a check fails.
+goes from file to file as fast as both ends can, by the same blocks but without clocks, sound card and playout: no
+machine is too slow for that. Every second (of the clock on the wall) both ends say their memory and their counts. Ends
+with 1 where a check fails.
 """
 
 from __future__ import annotations

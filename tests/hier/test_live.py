@@ -58,19 +58,17 @@ def test_a_silent_sender_is_not_waited_for(tiny_models, speech_like):
     assert len(heard.sound.data()) < 1600 * 20
 
 
-def test_the_sound_card_keeps_little_back(tiny_models, monkeypatch):
+def test_the_sound_card_keeps_little_back(monkeypatch):
     """GNU Radio's own setting for ALSA is a third of a second; who chose another keeps it."""
     from soundspring.hier import live
 
-    preferences = gr.prefs.singleton()
-    before = preferences.get_long("audio_alsa", "nperiods", 32)
-    try:
-        for setting, used in ((32, 4), (12, 12)):
-            preferences.set_long("audio_alsa", "nperiods", setting)
-            live._card(lambda *card: None, "")
-            assert preferences.get_long("audio_alsa", "nperiods", 0) == used
-    finally:
-        preferences.set_long("audio_alsa", "nperiods", before)
+    def periods() -> int:
+        return gr.prefs().get_long("audio_alsa", "nperiods", 0)
+
+    for setting, used in (("32", 4), ("12", 12)):
+        monkeypatch.setenv(live.CARD_SETTING, setting)
+        live._card(lambda *card: None, "")
+        assert periods() == used
 
 
 def test_what_is_silent_behind_the_last_burst_is_not_counted():

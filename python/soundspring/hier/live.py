@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flowgraphs of the live link: a sender from a file or a microphone, a listener to a file or a loudspeaker."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ PLAYOUT_MS = 60.0  # of sound kept back: that a superframe is lost is known 50 m
 CARD_BUFFER = 1024  # samples between decoder and sound card: a page of memory, GNU Radio cannot do with less
 CARD_LEAD = 320  # of them, those that may be filled
 CARD_PERIODS, CARD_PERIODS_OF_GNURADIO = 4, 32  # of 10 ms in ALSA's own buffer, which is always full
+CARD_SETTING = "GR_CONF_AUDIO_ALSA_NPERIODS"  # by which GNU Radio lets the environment overrule its configuration
 
 
 class monitor(PduDoor, gr.basic_block):
@@ -314,9 +316,8 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def _card(make, device: str):
-    preferences = gr.prefs.singleton()
-    if preferences.get_long("audio_alsa", "nperiods", CARD_PERIODS_OF_GNURADIO) == CARD_PERIODS_OF_GNURADIO:
-        preferences.set_long("audio_alsa", "nperiods", CARD_PERIODS)  # a third of a second would be too much delay
+    if gr.prefs().get_long("audio_alsa", "nperiods", CARD_PERIODS_OF_GNURADIO) == CARD_PERIODS_OF_GNURADIO:
+        os.environ[CARD_SETTING] = str(CARD_PERIODS)  # a third of a second would be too much delay
     try:
         return make(SAMPLE_RATE, device, True)
     except RuntimeError as error:
