@@ -14,6 +14,7 @@ from ..profile import SAMPLE_RATE, load_ladder
 from .pdu import PduDoor, PduError, entry
 
 IDLE_S = 0.004
+BUFFER = 1024  # samples behind a playout buffer, all of them delay: a page of memory, GNU Radio cannot do with less
 
 
 class codec_decoder(PduDoor, gr.sync_block):
@@ -46,6 +47,8 @@ class codec_decoder(PduDoor, gr.sync_block):
             raise ValueError(f"playout_ms: expected 0 to 1000, got {playout_ms}")
         depth = round(playout_ms * SAMPLE_RATE / 1000)
         self.follower = Follower(depth, link.profile.superframe_samples) if depth else None
+        if self.follower is not None:
+            self.set_max_output_buffer(BUFFER)
         self._card, self._lead = None, 0
         self._queue: deque[Estimate] = deque()
         self._pending = np.zeros(0, np.float32)

@@ -29,8 +29,7 @@ STOP_S = 30.0
 HEARD_S = 1.0  # since the last burst: the signal is there
 QUIET_S = 2.0  # without anything to do, behind a recording
 PLAYOUT_MS = 60.0  # of sound kept back: that a superframe is lost is known 50 ms later than it would have come
-CARD_BUFFER = 1024  # samples between decoder and sound card: a page of memory, GNU Radio cannot do with less
-CARD_LEAD = 320  # of them, those that may be filled
+CARD_LEAD = 320  # samples between decoder and sound card
 CARD_PERIODS, CARD_PERIODS_OF_GNURADIO = 4, 32  # of 10 ms in ALSA's own buffer, which is always full
 CARD_SETTING = "GR_CONF_AUDIO_ALSA_NPERIODS"  # by which GNU Radio lets the environment overrule its configuration
 
@@ -225,7 +224,6 @@ class Listener(_Flow):
     def _sound(self, out: str | Path | None, device: str) -> None:
         if out is None:
             card = _card(sound_card.sink, device)
-            self.receiver.codec.set_max_output_buffer(CARD_BUFFER)
             self.receiver.codec.stay_near(card, CARD_LEAD)
             self.row(self.receiver, card)
             return
