@@ -206,6 +206,27 @@ def test_a_wrong_rate_is_told_and_a_pause_is_not():
     assert {event["rate"] for event in run([1e6] * 14)} == {1000000}
 
 
+def test_what_happens_to_the_signal_is_told():
+    """Found, the sender restarted, lost, found again; each once."""
+    from types import SimpleNamespace
+
+    from soundspring.cli.rx import Watch
+
+    told = []
+    listener = SimpleNamespace(radio=SimpleNamespace(end=SimpleNamespace(paced=False)), silent_s=0.0)
+    watched = Watch(listener, SimpleNamespace(tell=lambda event, text="", **figures: told.append((event, text))))
+    base = {"snr_db": 9.0, "level_db": -30.0, "cfo_hz": 0.0, "packets": 2, "packets_lost": 0, "packets_undecodable": 0,
+            "packets_desync": 0, "frames_concealed": 0, "buffer_ms": 0}
+    seconds = [(0, 0, 9.0), (10, 1, 0.1), (20, 1, 0.1), (30, 2, 0.1),
+               (40, 2, 0.1), (40, 2, 2.0), (40, 2, 3.0), (50, 3, 0.1)]
+    for time_s, (bursts, transmissions, silent) in enumerate(seconds):
+        listener.silent_s = silent
+        watched.look(base | {"time_s": float(time_s), "samples": 2_000_000 * time_s, "bursts": bursts,
+                             "transmissions": transmissions})
+    assert [event for event, _ in told if event != "status"] == ["signal", "restart", "lost", "restart"]
+    assert "profile" in dict(told)["lost"] and "SNR 9.0 dB" in dict(told)["status"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
