@@ -23,6 +23,7 @@ from ends import ROOT, Ends
 LOSS, PPM = 0.1, 50.0
 WARM = 0.2  # of the run: buffers fill, caches grow
 FLAT_MB = 8.0  # in an hour, beyond that part
+REST_S, LOST_S = 5.0, 30.0  # without news: of what was received, of what was sent
 LAST = 4  # packets whose superframe may still be open when the sender stops
 JOIN = 10  # bursts, one second, that a listener may miss before it is connected
 MOST_MS = 500  # of sound that waits: the deepest buffer and two superframes
@@ -63,6 +64,18 @@ def checks(tx: list[dict], rx: list[dict], loss: float, short: bool, paced: bool
     return found
 
 
+def settle(lines: list[dict], bursts: int) -> None:
+    """Wait until a receiver has all that was sent, or nothing comes any more, and has made of it what it can."""
+    seen, since = None, time.monotonic()
+    while True:
+        time.sleep(0.5)
+        now = tuple(lines[-1][name] for name in ("bursts", "packets", "frames_concealed"))
+        if now != seen:
+            seen, since = now, time.monotonic()
+        if time.monotonic() - since > (REST_S if now[0] >= bursts else LOST_S):
+            return
+
+
 def talk(args: argparse.Namespace) -> tuple[list[dict], list[dict]]:
     """Run both ends; what they said."""
     unpaced = args.seconds if args.unpaced else 0.0
@@ -76,13 +89,7 @@ def talk(args: argparse.Namespace) -> tuple[list[dict], list[dict]]:
             if time.monotonic() - told > 60:
                 told = time.monotonic()
                 sys.stderr.write(f"{ends.tx.lines[-1]['bursts'] / 10:.0f} s of speech, {ends.rx.lines[-1]}\n")
-        ends.tx.stop()
-        heard = ends.rx.lines[-1]["bursts"]
-        while True:  # until nothing comes any more
-            time.sleep(2.0)
-            if ends.rx.lines[-1]["bursts"] == heard:
-                break
-            heard = ends.rx.lines[-1]["bursts"]
+        settle(ends.rx.lines, ends.tx.stop()["bursts"])
         ends.rx.stop()
         return ends.tx.lines, ends.rx.lines
 
