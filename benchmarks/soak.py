@@ -50,7 +50,7 @@ def checks(tx: list[dict], rx: list[dict], loss: float, short: bool, paced: bool
         "one transmission": got["transmissions"] == 1,
         "bursts: sent are received": 0 <= missed <= JOIN,
         "packets: two for each burst": 0 <= 2 * got["bursts"] - packets <= LAST,
-        "packets: lost as drawn": abs(lost / packets - loss) <= 4 * sigma + 1 / packets,
+        "packets: lost as drawn": bool(abs(lost / packets - loss) <= 4 * sigma + 1 / packets),
         "packets: none out of step": got["packets_desync"] == 0,
         "nothing dropped by a block": sent["dropped"] == got["dropped"] == 0,
         "both end cleanly": bool(sent["clean"] and got["clean"]),
