@@ -58,9 +58,8 @@ def profile_ms(name: str) -> dict[str, float]:
     from soundspring.profile import load_ladder
 
     common = load_ladder(name).common
-    one, copies = 1000 * common.superframe_samples / RATE, common.copies
-    later = copies if isinstance(copies, int) else len(copies)  # superframes that carry one
-    return {"superframe": one, "lookahead": one * common.lookahead, "copies": one * later}
+    one = 1000 * common.superframe_samples / RATE
+    return {"superframe": one, "lookahead": one * common.lookahead, "copies": one * len(common.copies)}
 
 
 def measure(args: argparse.Namespace) -> dict:
