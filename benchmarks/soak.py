@@ -89,6 +89,8 @@ def talk(args: argparse.Namespace) -> tuple[list[dict], list[dict]]:
             if time.monotonic() - told > 60:
                 told = time.monotonic()
                 sys.stderr.write(f"{ends.tx.lines[-1]['bursts'] / 10:.0f} s of speech, {ends.rx.lines[-1]}\n")
+        if args.unpaced:
+            settle(ends.rx.lines, ends.tx.lines[-1]["bursts"])  # a sender that ends takes what it has not sent with it
         settle(ends.rx.lines, ends.tx.stop()["bursts"])
         ends.rx.stop()
         return ends.tx.lines, ends.rx.lines

@@ -88,6 +88,11 @@ class burst_modulator(PduDoor, gr.sync_block):
         self._pending = np.zeros(0, np.complex64)
         self.accept(np.complex64, self._collect)
 
+    @property
+    def waiting(self) -> int:
+        """Bursts that are complete and not yet sent."""
+        return len(self._queue)
+
     def _collect(self, meta: pmt.pmt_base, symbols: np.ndarray) -> None:
         """Take one packet's symbols; queue the burst that they complete."""
         sequence = integer(meta, "sequence", SEQUENCES)

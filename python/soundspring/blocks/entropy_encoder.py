@@ -52,6 +52,11 @@ class entropy_encoder(PduBlock):
         self.message_port_register_in(RUNG)
         self.set_msg_handler(RUNG, self._switch)
 
+    @property
+    def superframes(self) -> int:
+        """How many were encoded so far."""
+        return self._encoder.sequence
+
     def set_rung(self, rung: int) -> None:
         """Send on another rung of the ladder from the next superframe on; ValueError if there is none such."""
         self._ladder.rung(rung)

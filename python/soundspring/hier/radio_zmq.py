@@ -7,6 +7,7 @@ from .radio_address import Address
 from .radio_end import End, pace
 
 TIMEOUT_MS = 50
+LAST = 8  # messages of a sender that waits: they are lost when it ends, so no more than the silence behind a burst
 QUEUE = 1000  # messages at each end, 2 to 5 ms each: what a receiver may be late before it misses samples
 
 
@@ -29,7 +30,7 @@ def sink(address: Address, rate: float) -> End:
     if not paced and o.get("pattern") != "push":
         raise ValueError("radio: zmq: pace=no needs pattern=push, or most samples would be missed")
     if o.get("pattern") == "push":
-        block = _make(zeromq.push_sink, address, TIMEOUT_MS, False, QUEUE)
+        block = _make(zeromq.push_sink, address, TIMEOUT_MS, False, LAST)
     else:
         block = _make(zeromq.pub_sink, address, TIMEOUT_MS, False, QUEUE, "", True)
     return End([pace(rate), block] if paced else [block], rate, paced)

@@ -14,6 +14,8 @@ from ..coding.packet import model_id
 from ..link import shared_models
 from ..profile import load_ladder, with_radio
 
+AHEAD = 50  # superframes that may be encoded before they are sent
+
 
 class transmitter(gr.hier_block2):
     """A float stream of speech in (16 kHz, within +-1), a complex stream of bursts out, one a superframe.
@@ -46,12 +48,17 @@ class transmitter(gr.hier_block2):
         self.modulator = burst_modulator(
             ladder, model_id(shared_models().sha256, 6), oversampling=oversampling, idle=idle
         )
+        if not idle:  # a radio takes what there is when it is time; a file would be encoded whole before it is sent
+            self.codec.hold = self._far_ahead
         self.connect(self, self.codec)
         self.stages = [self.codec, self.entropy, self.ldpc, self.mapper, self.modulator]
         for source, target in pairwise(self.stages):
             self.msg_connect((source, "pdus"), (target, "pdus"))
         self.connect(self.modulator, self)
         self.msg_connect((self, "rung"), (self.entropy, "rung"))
+
+    def _far_ahead(self) -> bool:
+        return self.codec.superframes - self.entropy.superframes + self.modulator.waiting > AHEAD
 
     def set_rung(self, rung: int) -> None:
         """Send on another rung of the ladder from the next superframe on; ValueError if there is none such."""
