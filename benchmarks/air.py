@@ -76,7 +76,7 @@ class Radio:
 
     def decode_header(self, llr: np.ndarray) -> BurstHeader | None:
         try:
-            return self.header_code.decode(llr)
+            return self.header_code.decode(llr, 0)
         except PacketError:
             return None
 
