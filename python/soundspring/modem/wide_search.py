@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.fft
 
 from .burst import PREAMBLE_SYMBOLS, ratio_of
 from .numerology import Numerology
@@ -84,7 +85,7 @@ class WideReceiver:
         n = np.arange(taps) - taps // 2
         low_pass = 2 * cutoff * np.sinc(2 * cutoff * n) * np.kaiser(taps, 8.0)
         spectrum = np.fft.fft(low_pass / low_pass.sum(), self._size) / self._decimation
-        return np.concatenate([spectrum[: SPAN // 2], spectrum[-SPAN // 2 :]])
+        return np.concatenate([spectrum[: SPAN // 2], spectrum[-SPAN // 2 :]]).astype(np.complex64)
 
     def _start(self) -> None:
         self._buffer = np.zeros(self._size - self._hop, np.complex64)
@@ -98,6 +99,8 @@ class WideReceiver:
         kept = {c.shift: c for c in self._channels if c.shift in shifts}
         self._gone += sum((self._counts(c) for c in self._channels if c.shift not in shifts), np.zeros(3))
         self._channels = [kept.get(s) or _Channel(int(s), self._make(), self._done) for s in shifts]
+        low = np.concatenate([np.arange(SPAN // 2), np.arange(-SPAN // 2, 0)])
+        self._bins = (low + np.array(shifts, int)[:, None]) % self._size  # of each receiver, in an FFT's order
 
     @staticmethod
     def _counts(channel: _Channel) -> np.ndarray:
@@ -142,12 +145,10 @@ class WideReceiver:
 
     def _block(self, block: np.ndarray) -> list[Burst]:
         """One block through the bank and the receivers that listen; then decide which go on listening."""
-        spectrum = np.fft.fft(block)
-        low = np.concatenate([np.arange(SPAN // 2), np.arange(-SPAN // 2, 0)])
+        parts = scipy.fft.ifft(scipy.fft.fft(block)[self._bins] * self._filter, overwrite_x=True)[:, SPAN // 4 :]
         found = []
-        for channel in self._channels:
-            part = np.fft.ifft(spectrum[(low + channel.shift) % self._size] * self._filter)[SPAN // 4 :]
-            found += [self._placed(b, channel) for b in channel.receiver.push(part.astype(np.complex64))]
+        for channel, part in zip(self._channels, parts, strict=True):
+            found += [self._placed(b, channel) for b in channel.receiver.push(part)]
         self._done += self._hop
         found = self._distinct(found)
         good = [b for b in found if b.header is not None]
