@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import firwin, upfirdn
@@ -25,11 +26,12 @@ from soundspring.profile import Phy  # noqa: E402
 
 MEDIUM = 3  # samples of the medium per critical sample
 RECEIVED = 1.5  # the receiver's, behind its filter
-CARRIER_HZ = 2.5e9  # 60 ppm of it are 150 kHz
+CARRIER_HZ = 2.5e9  # 60 ppm of it are 150 kHz, 0.15 of the rate of 1 MS/s; at other rates as large a part
 MAX_PPM = 60.0
-FADING = {"awgn": None, "tdl-a": ("TDL-A", 100e-9), "tdl-c": ("TDL-C", 300e-9)}
-DOPPLER_HZ = 50.0
+FADING = {"awgn": None, "tdl-a": ("TDL-A", 100e-9, 50.0), "tdl-c": ("TDL-C", 300e-9, 50.0),
+          "tdl-a 10 Hz": ("TDL-A", 100e-9, 10.0), "tdl-c 10 Hz": ("TDL-C", 300e-9, 10.0)}  # spread in s, Doppler in Hz
 SEGMENTS = 50  # bursts in a stream
+KEPT = 8  # streams that are kept for the next SNR
 
 
 @dataclass
@@ -40,7 +42,16 @@ class Sent:
     payloads: list[np.ndarray]
     data: np.ndarray  # payload symbols
     start: float = 0.0
-    genie: list[bool] = field(default_factory=list)  # which packets a receiver that knows the channel decodes
+    response: np.ndarray | None = None  # of the channel, at each payload symbol
+    noise: np.ndarray | None = None  # of the receiver that knows it, at 0 dB
+
+
+class Stream(NamedTuple):
+    """Bursts as they arrive: samples behind the receiver's filter without noise, the noise at 0 dB, what was sent."""
+
+    clean: np.ndarray
+    noise: np.ndarray
+    sent: list[Sent]
 
 
 @dataclass
@@ -72,7 +83,8 @@ class Radio:
 
     def receiver(self, **options) -> BurstReceiver:
         bits, payload = self.phy.header_code_bits, self._payload
-        return BurstReceiver(self.numerology, bits, self.decode_header, lambda _: payload, RECEIVED, **options)
+        return BurstReceiver(self.numerology, bits, self.decode_header, lambda _: payload, RECEIVED,
+                             **{"encode_header": self.header_code.encode} | options)
 
     def decode_header(self, llr: np.ndarray) -> BurstHeader | None:
         try:
@@ -104,17 +116,15 @@ class Radio:
         step = int(MEDIUM / RECEIVED)
         return upfirdn(self.low_pass, medium, 1, step)[delay // step :][: len(medium) // step].astype(np.complex64)
 
-    def noise(self, rng: np.random.Generator, n: int, snr_db: float) -> np.ndarray:
-        """White noise of the medium for this Es/N0, complex64 [n]."""
-        scale = np.float32(np.sqrt(MEDIUM / 2 * 10 ** (-snr_db / 10)))
-        return (scale * rng.standard_normal(2 * n, np.float32)).view(np.complex64)
-
+    def noise(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """White noise of the medium for an Es/N0 of 0 dB, complex64 [n]."""
+        return (np.float32(np.sqrt(MEDIUM / 2)) * rng.standard_normal(2 * n, np.float32)).view(np.complex64)
 
 
 class Air:
     """Sends bursts over one channel and tells what became of them.
 
-    channel: `awgn`, or one of FADING. ppm: of the oscillators' difference, one number for carrier and clock alike, with
+    channel: one of FADING. ppm: of the oscillators' difference, one number for carrier and clock alike, with
     random sign; None draws it evenly from within MAX_PPM. genie: also decode each burst as one would who knows the
     channel, its noise and where the burst begins; the channel's realisation is the same, the noise another.
     """
@@ -123,58 +133,68 @@ class Air:
         self.radio, self.channel, self.ppm, self.genie = radio, channel, ppm, genie
         self._seed = seed
         self._rate = MEDIUM * radio.numerology.rate
+        self._carrier_hz = CARRIER_HZ * radio.numerology.rate / 1e6
+        self._kept: dict[tuple[int, int], Stream] = {}
 
     def send(self, bursts: int, snr_db: float, **options) -> list[Outcome]:
-        """`bursts` bursts in streams of SEGMENTS, a random pause before each; `options` go to the receiver."""
-        out = []
+        """`bursts` bursts in streams of SEGMENTS, a random pause before each; `options` go to the receiver.
+
+        The same bursts over the same channels in the same noise at every SNR, so that curves compare.
+        """
+        out, scale = [], np.float32(10 ** (-snr_db / 20))
         for first in range(0, bursts, SEGMENTS):
-            # The same bursts over the same channels at every SNR, so that curves compare.
-            rng = np.random.default_rng([self._seed, first])
-            out += self._stream(rng, min(SEGMENTS, bursts - first), snr_db, options)
+            stream = self._stream(first, min(SEGMENTS, bursts - first))
+            receiver = self.radio.receiver(**options)
+            received = receiver.push(stream.clean + scale * stream.noise) + receiver.flush()
+            out += [self._outcome(one, received, snr_db) for one in stream.sent]
         return out
 
-    def _stream(self, rng: np.random.Generator, bursts: int, snr_db: float, options: dict) -> list[Outcome]:
-        sent, parts, at = [], [], 0
+    def _stream(self, first: int, bursts: int) -> Stream:
+        if (first, bursts) in self._kept:
+            return self._kept[first, bursts]
+        rng, sent, parts, at = np.random.default_rng([self._seed, first]), [], [], 0
         for sequence in range(bursts):
             one, samples = self.radio.make(rng, sequence)
             pause = int(rng.integers(0, 6 * MEDIUM * self.radio.numerology.symbol_length))
-            part = self._distort(one, samples, pause, rng, snr_db)
+            part = self._distort(one, samples, pause, rng)
             one.start += (at + pause) * RECEIVED / MEDIUM
             at += len(part)
             sent.append(one)
             parts.append(part)
-        medium = np.concatenate(parts)
-        medium = medium + self.radio.noise(rng, len(medium), snr_db)
-        receiver = self.radio.receiver(**options)
-        received = receiver.push(self.radio.front_end(medium)) + receiver.flush()
-        return [self._outcome(one, received) for one in sent]
+        noise = self.radio.front_end(self.radio.noise(rng, at))
+        stream = Stream(self.radio.front_end(np.concatenate(parts)), noise, sent)
+        if len(self._kept) < KEPT:
+            self._kept[first, bursts] = stream
+        return stream
 
-    def _distort(self, one: Sent, samples: np.ndarray, pause: int, rng, snr_db: float) -> np.ndarray:
+    def _distort(self, one: Sent, samples: np.ndarray, pause: int, rng) -> np.ndarray:
         """The burst with fading, both oscillators' difference and a random phase, silence around it."""
         tail = np.zeros(8 * MEDIUM * self.radio.numerology.cp, np.complex64)
         ppm = rng.uniform(-MAX_PPM, MAX_PPM) if self.ppm is None else self.ppm * rng.choice([-1, 1])
         clean = np.concatenate([samples * np.complex64(np.exp(2j * np.pi * rng.uniform())), tail])
         if FADING[self.channel]:
-            fading = TappedDelayLine(*FADING[self.channel], DOPPLER_HZ, self._rate, int(rng.integers(1 << 31)))
+            fading = TappedDelayLine(*FADING[self.channel], self._rate, int(rng.integers(1 << 31)))
             clean = np.concatenate([fading.process(clean)[fading.delay :], np.zeros(fading.delay, np.complex64)])
         if self.genie:
-            one.genie = self._ask_genie(one, samples, clean, snr_db, np.random.default_rng(rng.integers(1 << 31)))
+            numerology = self.radio.numerology
+            first, count = PREAMBLE_SYMBOLS + self.radio.modulator.header_symbols, numerology.symbols_for(len(one.data))
+            response = self._carriers(clean, first, count) / self._carriers(samples, first, count)
+            one.response = response.ravel()[: len(one.data)]
+            draws = rng.standard_normal((2, len(one.data))) * np.sqrt(0.5)
+            one.noise = draws[0] + 1j * draws[1]
         clock = ClockError(ppm)
         clean = np.concatenate([np.zeros(pause, np.complex64), clean, np.zeros(clock.delay + 2, np.complex64)])
-        out = Chain([clock, Cfo(1e-6 * ppm * CARRIER_HZ, self._rate)]).process(clean)[clock.delay :]
+        out = Chain([clock, Cfo(1e-6 * ppm * self._carrier_hz, self._rate)]).process(clean)[clock.delay :]
         one.start = -1e-6 * ppm * pause * RECEIVED / MEDIUM
         return out
 
-    def _ask_genie(self, one: Sent, samples: np.ndarray, faded: np.ndarray, snr_db: float, rng) -> list[bool]:
+    def _ask_genie(self, one: Sent, snr_db: float) -> list[bool]:
         """Decode with the true response of every carrier in every symbol, and the true noise variance."""
-        numerology, n0 = self.radio.numerology, 10 ** (-snr_db / 10)
-        first = PREAMBLE_SYMBOLS + self.radio.modulator.header_symbols
-        count = numerology.symbols_for(len(one.data))
-        response = self._carriers(faded, first, count) / self._carriers(samples, first, count)
-        response = response.ravel()[: len(one.data)]
-        noise = rng.standard_normal((2, len(one.data))) * np.sqrt(n0 / 2)
-        symbols = one.data + (noise[0] + 1j * noise[1]) / response
-        return self.radio.decode(symbols, n0 / np.abs(response) ** 2, one.payloads)
+        if one.response is None:
+            return []
+        n0 = 10 ** (-snr_db / 10)
+        symbols = one.data + np.sqrt(n0) * one.noise / one.response
+        return self.radio.decode(symbols, n0 / np.abs(one.response) ** 2, one.payloads)
 
     def _carriers(self, samples: np.ndarray, first: int, count: int) -> np.ndarray:
         """Data carriers [count, data_carriers] of the OFDM symbols from `first` on, in the medium."""
@@ -184,11 +204,12 @@ class Air:
         spectrum = np.fft.fft(samples[starts[:, None] + np.arange(n)], axis=1)
         return spectrum[:, numerology.carriers[~numerology.pilot_mask]]
 
-    def _outcome(self, one: Sent, received: list[Burst]) -> Outcome:
+    def _outcome(self, one: Sent, received: list[Burst], snr_db: float) -> Outcome:
         near = self.radio.numerology.cp * RECEIVED
         found = [b for b in received if abs(b.start_sample - one.start) <= near]
         good = [b for b in found if b.header is not None and b.header.sequence == one.sequence]
+        genie = self._ask_genie(one, snr_db)
         if not good:
-            return Outcome(bool(found), False, [False] * len(one.payloads), one.genie)
+            return Outcome(bool(found), False, [False] * len(one.payloads), genie)
         packets = self.radio.decode(good[0].symbols, good[0].noise_var, one.payloads)
-        return Outcome(True, True, packets, one.genie, good[0])
+        return Outcome(True, True, packets, genie, good[0])

@@ -61,7 +61,8 @@ class Air:
     def _at(self, snr_db: float) -> dict:
         """Losses of each packet, and of what comes before them, at one SNR."""
         receiver = BurstReceiver(self.numerology, self.rung.phy.header_code_bits, self.coder.decode_header,
-                                 self.coder.payload_symbols, self.ratio)
+                                 self.coder.payload_symbols, self.ratio,
+                                 encode_header=self.coder.header_code.encode)
         received = self.samples + self.noise * np.float32(10 ** (-snr_db / 20))
         got = np.zeros((len(self.payloads), len(self.rung.phy.packets)), bool)
         bursts = [b for b in [*receiver.push(received), *receiver.flush()] if b.header is not None]

@@ -16,12 +16,16 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
-from air import DOPPLER_HZ, MAX_PPM, MEDIUM, RECEIVED, Air, Radio  # noqa: E402
+from air import MAX_PPM, MEDIUM, RECEIVED, Air, Radio  # noqa: E402
+from soundspring.coding.packet import BurstHeader  # noqa: E402
+from soundspring.modem.burst import BurstModulator  # noqa: E402
+from soundspring.modem.wide_search import make_receiver  # noqa: E402
 from soundspring.profile import Phy, load, profiles  # noqa: E402
 
 # The ends of the range of profiles: what the preamble and the header must outlast, and what asks most of the equaliser.
@@ -41,11 +45,22 @@ def say(*words) -> None:
 def layers() -> dict[str, Phy]:
     """The physical layers of the shipped profiles, each once, and both ends of the range."""
     found: dict[str, Phy] = {}
-    for name in profiles():
+    for name in ("reference", *profiles()):
         phy = load(name).phy
-        if phy is not None and phy not in found.values():
-            found[name] = phy
+        if phy is not None:
+            # What a profile says of its thresholds makes no other layer of it.
+            bare = replace(phy, packets=tuple(replace(p, threshold_db=None) for p in phy.packets))
+            if bare not in found.values():
+                found[name] = bare
     return found | ENDS
+
+
+def channels_of(name: str, phy: Phy) -> tuple[str, ...]:
+    """Where a physical layer is measured: all over AWGN, the ends of the wide ones and all narrow ones in fading."""
+    if phy.rate < 1e5:
+        return "awgn", "tdl-c 10 Hz", "tdl-c"
+    ends = ("reference", LOWEST, FASTEST, "wide-0", "wide-7")
+    return ("awgn", "tdl-a", "tdl-c") if name in ends else ("awgn",)
 
 
 def crossing(snrs: list[float], losses: list[float], target: float = TARGET) -> float | None:
@@ -84,17 +99,24 @@ def curve(phy: Phy, channel: str, bursts: int, papr_db: float | None = None, gen
                    "gap_db": gaps, "bursts": bursts}
 
 
-def detection(lowest_db: float, bursts: int) -> dict:
-    """Bursts missed, and found but with a wrong header, 1 dB below the lowest profile's threshold and around it."""
-    air = Air(Radio(ENDS[LOWEST], payload=False), SEED + 1)
+def detection(phy: Phy, snrs: dict[float, float], bursts: int) -> dict:
+    """Bursts missed, and found but with a wrong header; snrs: share of `bursts` that is sent at each."""
+    air = Air(Radio(phy, payload=False), SEED + 1)
     figures = {}
-    for snr_db, share in ((lowest_db - 1, 1.0), (-6.0, 0.3), (-8.0, 0.1), (-9.0, 0.1), (-10.0, 0.1), (-11.0, 0.1)):
+    for snr_db, share in snrs.items():
         n = max(int(share * bursts), 50)
         out = air.send(n, snr_db)
         found, good = sum(o.found for o in out), sum(o.header for o in out)
         figures[f"{snr_db:.1f}"] = {"bursts": n, "missed": n - found, "header_failures": found - good}
         say(f"  {snr_db:.1f} dB: {figures[f'{snr_db:.1f}']}")
     return figures
+
+
+def detections(lowest: dict[str, float], bursts: int) -> dict:
+    """`detection` of both widths, 1 dB below the lowest profile's threshold and around it."""
+    around = {-6.0: 0.3, -8.0: 0.1, -9.0: 0.1, -10.0: 0.1, -11.0: 0.1}
+    phys = {"wide": ENDS[LOWEST], "narrow": load("narrow-0").phy}
+    return {width: detection(phys[width], {round(lowest[width] - 1, 1): 1.0} | around, bursts) for width in phys}
 
 
 def false_bursts(seconds: float) -> dict:
@@ -121,22 +143,50 @@ def cpu_share(samples: np.ndarray, receiver, rate_hz: float, repeats: int = 3) -
     return round(best * rate_hz / len(samples), 4)
 
 
-def speed(seconds: float) -> dict:
-    """Share of one core at 1 MS/s: searching; the reference profile's bursts, one in 100 ms; bursts without pause."""
-    radio = Radio(load("reference").phy)
-    rate, rng = RECEIVED * radio.numerology.rate, np.random.default_rng(SEED + 3)
-    n = int(seconds * rate)
+def traffic(radio: Radio, seconds: float, period_s: float | None) -> np.ndarray:
+    """Samples as the receiver gets them: a burst every `period_s` seconds, or without pause, at 10 dB."""
+    rng = np.random.default_rng(SEED + 3)
+    n = int(seconds * RECEIVED * radio.numerology.rate)
     quiet = 0.3 * rng.standard_normal(2 * n, np.float32).view(np.complex64)
     burst = radio.front_end(radio.make(rng, 0)[1])
-    period = int(0.1 * rate)
-    sparse = np.resize(np.pad(burst, (0, period - len(burst))), n) + quiet
-    dense = np.resize(burst, n) + quiet
-    figures = {name: cpu_share(x, radio.receiver(), rate)
-               for name, x in (("searching", quiet), ("receiving", sparse), ("receiving_without_pause", dense))}
+    if period_s:
+        burst = np.pad(burst, (0, int(period_s * RECEIVED * radio.numerology.rate) - len(burst)))
+    return np.resize(burst, n) + quiet
+
+
+def narrow_speed(seconds: float) -> dict:
+    """The narrow receiver at 1 MS/s: looking for a carrier everywhere, and following one that sends all the time."""
+    phy, rng = load("narrow-0").phy, np.random.default_rng(SEED + 3)
+    radio, rate = Radio(phy), phy.rate * phy.oversampling
+    modulator = BurstModulator(radio.numerology, phy.header_code_bits, phy.oversampling)
+    header = radio.header_code.encode(BurstHeader(0, 0, 0))
+    burst = modulator.modulate(header, radio.make(rng, 0)[0].data)
+    n = int(max(seconds, 1.0) * rate)
+    quiet = 0.3 * phy.oversampling**0.5 * rng.standard_normal(2 * n, np.float32).view(np.complex64)
+    carrier = np.exp(2j * np.pi * 0.6 * phy.max_cfo_hz / rate * np.arange(n)).astype(np.complex64)
+    signals = {"narrow_searching": quiet, "narrow_receiving": np.resize(burst, n) * carrier + quiet}
+    figures = {}
+    for name, x in signals.items():
+        receiver = make_receiver(radio.numerology, phy.header_code_bits, radio.decode_header,
+                                 lambda _: phy.payload_symbols, phy.oversampling, max_cfo_hz=phy.max_cfo_hz,
+                                 encode_header=radio.header_code.encode)
+        figures[name] = cpu_share(x, receiver, rate)
+        assert receiver.tracking == (name == "narrow_receiving")
+    return figures
+
+
+def speed(seconds: float) -> dict:
+    """Share of one core at 1 MS/s: searching; the reference profile's bursts, one in 100 ms; bursts without pause; and
+    the second of these at 5 MS/s."""
+    phy = load("reference").phy
+    radio, fast = Radio(phy), Radio(replace(phy, rate=5e6))
+    sparse, rate = traffic(radio, seconds, 0.1), RECEIVED * radio.numerology.rate
+    quiet = 0.3 * np.random.default_rng(SEED + 3).standard_normal(2 * len(sparse), np.float32).view(np.complex64)
+    signals = {"searching": quiet, "receiving": sparse, "receiving_without_pause": traffic(radio, seconds, None)}
+    figures = {name: cpu_share(x, radio.receiver(), rate) for name, x in signals.items()}
     once, four_times = (cpu_share(np.tile(quiet, k), radio.receiver(), rate) for k in (1, 4))
-    return figures | {"four_times_the_samples": round(four_times / once, 2),
-                      "highest_rate_ms_per_s": round(1 / figures["receiving"], 1),
-                      "rate_at_0.3_core_ms_per_s": round(0.3 / figures["receiving"], 1)}
+    figures["receiving_at_5_ms_per_s"] = cpu_share(traffic(fast, seconds / 2, 0.1), fast.receiver(), 5 * rate)
+    return figures | narrow_speed(seconds) | {"four_times_the_samples": round(four_times / once, 2)}
 
 
 def peaks(bursts: int) -> dict:
@@ -193,15 +243,16 @@ def peer(snrs: list[float], packets: int) -> dict | None:
 
 def profile_curves(bursts: int) -> dict:
     """`curve` of every other physical layer, and how many headers failed where payloads did."""
-    reference = load("reference").phy
-    return {name: {c: curve(phy, c, bursts) for c in ("awgn", "tdl-c")}
-            for name, phy in layers().items() if phy != reference}
+    return {name: {c: curve(phy, c, bursts) for c in channels_of(name, phy)}
+            for name, phy in layers().items() if name != "reference"}
 
 
-def lowest_threshold(figures: dict) -> float:
-    """Over AWGN, of all profiles' packets."""
-    curves = [figures["genie"], *figures["profiles"].values()]
-    return min(t for rows in curves for t in rows["awgn"]["threshold_db"] if t is not None)
+def lowest_threshold(figures: dict) -> dict[str, float]:
+    """Over AWGN, of all packets of the profiles of each width."""
+    found: dict[str, list[float]] = {"wide": [], "narrow": []}
+    for name, rows in ({"reference": figures["genie"]} | figures["profiles"]).items():
+        found["narrow" if name.startswith("narrow") else "wide"] += rows["awgn"]["threshold_db"]
+    return {width: min(t for t in values if t is not None) for width, values in found.items()}
 
 
 PARTS = {
@@ -209,7 +260,7 @@ PARTS = {
     "genie": lambda quick, _: {
         c: curve(load("reference").phy, c, 40 if quick else 300) for c in ("awgn", "tdl-a", "tdl-c")},
     "profiles": lambda quick, _: profile_curves(20 if quick else 200),
-    "detection": lambda quick, figures: detection(lowest_threshold(figures), 100 if quick else 5000),
+    "detection": lambda quick, figures: detections(lowest_threshold(figures), 100 if quick else 5000),
     "peaks": lambda quick, _: peaks(20 if quick else 150),
     "in_tree_ofdm": lambda quick, _: peer([10.0, 20.0] if quick else [5.0, 10.0, 12.5, 15.0, 17.5, 20.0, 25.0], 100),
     "noise": lambda quick, _: false_bursts(10.0 if quick else 600.0),
@@ -218,7 +269,7 @@ PARTS = {
 
 def measure(quick: bool, parts: list[str], figures: dict) -> dict:
     """`figures` with these parts measured anew."""
-    figures |= {"ppm": MAX_PPM, "oversampling": RECEIVED, "medium": MEDIUM, "doppler_hz": DOPPLER_HZ, "seed": SEED,
+    figures |= {"ppm": MAX_PPM, "oversampling": RECEIVED, "medium": MEDIUM, "seed": SEED,
                 "machine": {"system": platform.platform(), "cores": os.cpu_count(), "cpu": _cpu()}}
     for name in parts:
         say(name)
@@ -250,12 +301,12 @@ def draw(figures: dict, path: Path) -> None:
     left.axhline(TARGET, color="0.7", lw=0.8)
     left.set(xlabel="Es/N0 in dB", ylabel="packets lost", ylim=(2e-3, 1), title="Received (dotted: channel known)")
     left.legend(fontsize=7)
-    rows = figures["detection"]
-    snrs = sorted(float(k) for k in rows)
-    keys = {float(k): k for k in rows}
-    for field, label in (("missed", "burst missed"), ("header_failures", "header failed")):
-        share = [max(rows[keys[s]][field] / rows[keys[s]]["bursts"], 1e-4) for s in snrs]
-        right.semilogy(snrs, share, "o-", ms=4, label=label)
+    for colour, (width, rows) in zip(("C0", "C1"), figures["detection"].items(), strict=True):
+        snrs = sorted(rows, key=float)
+        for field, line in (("missed", "o-"), ("header_failures", "s:")):
+            share = [max(rows[snr][field] / rows[snr]["bursts"], 1e-4) for snr in snrs]
+            label = f"{width}: " + ("burst missed" if field == "missed" else "header failed")
+            right.semilogy([float(snr) for snr in snrs], share, colour + line, ms=4, label=label)
     if figures.get("in_tree_ofdm"):
         points = sorted((float(k), 1 - v) for k, v in figures["in_tree_ofdm"].items())
         right.semilogy([x for x, _ in points], [max(y, 1e-4) for _, y in points], "k^--", ms=4,

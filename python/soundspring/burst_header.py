@@ -37,10 +37,11 @@ class HeaderCode:
 
     def __init__(self, code_bits: int):
         self._code = LdpcCode(BURST_BITS, code_bits)
+        self._generator = self._code.encode(np.eye(BURST_BITS))
 
     def encode(self, header: BurstHeader) -> np.ndarray:
         """The header's code bits, uint8 [code_bits]. Raises ValueError naming a field that does not fit."""
-        return self._code.encode(pack_burst_header(header))
+        return pack_burst_header(header) @ self._generator & 1
 
     def decode(self, llr: np.ndarray, model: int | None = None) -> BurstHeader:
         """The header in float32 LLRs [code_bits], positive meaning bit 1.

@@ -288,6 +288,7 @@ class Link:
             coder.payload_symbols,
             phy.oversampling,
             max_cfo_hz=phy.max_cfo_hz,
+            encode_header=coder.header_code.encode,
         )
 
 

@@ -57,7 +57,7 @@ def test_parts_are_kept_and_drawn(sync, tmp_path, monkeypatch):
     rows = {"snr_db": [0.0, 1.0], "loss": [[0.5, 0.9], [0.0, 0.1]], "genie": [[0.4, 0.8], [0.0, 0.05]]}
     file, image = tmp_path / "sync.json", tmp_path / "sync.png"
     known = {"genie": {c: rows for c in ("awgn", "tdl-a", "tdl-c")}, "in_tree_ofdm": {"10": 0.0, "20": 1.0},
-             "detection": {"-7.0": {"bursts": 10, "missed": 0, "header_failures": 1}}}
+             "detection": {w: {"-7.0": {"bursts": 10, "missed": 0, "header_failures": 1}} for w in ("wide", "narrow")}}
     file.write_text(json.dumps(known))
     monkeypatch.setitem(sync.PARTS, "noise", lambda quick, figures: {"bursts": 0})
     figures = sync.main(["--part", "noise", "--json", str(file), "--image", str(image)])

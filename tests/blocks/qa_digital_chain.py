@@ -41,7 +41,8 @@ def by_functions(snr_db):
     samples = np.concatenate([np.pad(burst, (0, PERIOD - burst.size)) for burst in bursts])
     samples = make_channel("awgn", rate=2e6, snr_db=snr_db, oversampling=2.0, seed=3).process(samples)
     receiver = BurstReceiver(
-        numerology, PHY.header_code_bits, coder.decode_header, lambda header: PHY.payload_symbols, 2
+        numerology, PHY.header_code_bits, coder.decode_header, lambda header: PHY.payload_symbols, 2,
+        encode_header=coder.header_code.encode,
     )
     good = [burst for burst in receiver.push(samples) if burst.header is not None]
     return {(burst.header.sequence, group): bits for burst in good

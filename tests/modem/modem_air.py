@@ -27,7 +27,8 @@ def decode_header(llr: np.ndarray) -> int | None:
 
 
 def receiver(oversampling=2, payload=PAYLOAD, **options) -> BurstReceiver:
-    return BurstReceiver(NUMEROLOGY, CODE_BITS, decode_header, lambda _: payload, oversampling, **options)
+    return BurstReceiver(NUMEROLOGY, CODE_BITS, decode_header, lambda _: payload, oversampling,
+                         **{"encode_header": encode_header} | options)
 
 
 def make_burst(rng, value: int, oversampling=2, payload=PAYLOAD) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ MAX_CFO_HZ = 80e3
 
 
 def receiver(**options):
-    values = {"oversampling": OVERSAMPLING, "max_cfo_hz": MAX_CFO_HZ} | options
+    values = {"oversampling": OVERSAMPLING, "max_cfo_hz": MAX_CFO_HZ, "encode_header": encode_header} | options
     return make_receiver(NUMEROLOGY, CODE_BITS, decode_header, lambda _: PAYLOAD, **values)
 
 

@@ -79,6 +79,7 @@ class burst_receiver(PduDoor, gr.sync_block):
             oversampling,
             threshold=threshold,
             max_cfo_hz=phy.max_cfo_hz if max_cfo_hz is None else max_cfo_hz,
+            encode_header=self._header_code.encode,
         )
         if first_sequence < -1:
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")

@@ -62,11 +62,33 @@ def square(x):
 def estimate(answer, gram, prior, noise, steer, at):
     """Linear MMSE estimate of taps of variance `prior` [lags]; answer = gram taps + noise of covariance gram * noise.
 
-    steer [active, lags] carries taps to carriers, `at` are the pilots among these. Returns what `Channel` holds: (h,
-    variance of its error, es, share, vectors, spread, unseen).
+    steer [active, lags] carries taps to carriers, `at` are the pilots among these. Returns (taps, their error's
+    covariance, and what `describe` says of them).
     """
     covariance = np.linalg.inv(gram / noise + np.diag(1 / prior).astype(np.complex128))
     taps = covariance @ (answer / noise)
+    return taps, covariance, describe(taps, covariance, steer, at)
+
+
+@numba.njit(cache=True)
+def estimate_again(taps, covariance, h, error, power, response, noise, steer, overlap, at):
+    """As `estimate`, of taps that were estimated before and have moved since, from another look at the carriers.
+
+    response [active] has noise of variance `noise`; error [active] is the variance of that of h = steer taps; power
+    [lags] is how strongly each tap can have moved, and how far all of them did is what of the difference to h is
+    neither error nor noise; overlap = steer^H steer.
+    """
+    difference = response - h
+    moved = max(square(difference).mean() - error.mean() - noise, 0.0) / power.sum()
+    prior = covariance + np.diag(moved * power)
+    covariance = np.linalg.solve(prior @ overlap / noise + np.eye(len(taps)), prior)
+    taps = taps + covariance @ (np.ascontiguousarray(steer.conj().T) @ difference / noise)
+    return taps, covariance, describe(taps, covariance, steer, at)
+
+
+@numba.njit(cache=True)
+def describe(taps, covariance, steer, at):
+    """What `Channel` holds of these taps: (h, variance of its error, es, power, share, vectors, spread, unseen)."""
     h = steer @ taps
     carried = steer @ covariance
     error = np.empty(len(h))
@@ -74,43 +96,58 @@ def estimate(answer, gram, prior, noise, steer, at):
         error[j] = np.vdot(steer[j], carried[j]).real
     es = (square(h) + error).mean()
     power = square(taps) + np.diag(covariance).real  # sharper than the profile, which the chirps' band smears
-    shape = (steer * (es / power.sum() * power)) @ np.ascontiguousarray(steer[at].conj().T)
+    power = es / power.sum() * power
+    shape = (steer * power) @ np.ascontiguousarray(steer[at].conj().T)
     share, vectors = np.linalg.eigh(shape[at])
     share = np.maximum(share, 1e-6 * share[-1])
     vectors = np.ascontiguousarray(vectors)
     spread = (shape @ vectors) / share
     unseen = np.maximum(es - square(spread) @ share, 0)
-    return h, error, es, share, vectors, spread, unseen
+    return h, error, es, power, share, vectors, spread, unseen
 
 
 @numba.njit(cache=True)
-def gauss_newton(z, by_carrier, carriers, t, span, drift, prior, precision):
-    """Maximum a posteriori (a, b, c, d) of the phase a + b t + c k + d k t, the span doubled until it is all of z.
+def information(weight, k, times):
+    """Of carriers k with these weights on (a, b, c, d) of `phase_slope`, [4, 4], in symbols at `times`."""
+    by_carrier, by_time = np.empty((2, 2)), np.empty((2, 2))
+    for i in range(2):
+        for j in range(2):
+            by_carrier[i, j] = (weight * k.astype(np.float64) ** (i + j)).sum()
+            by_time[i, j] = (times ** (i + j)).sum()
+    return np.kron(by_carrier, by_time)
 
-    z complex128 [n, pilots]; by_carrier [2, 2] is the information on (a, c) of one symbol; carriers [pilots] are the
-    values of k, t [n] those of t; prior [4] inverse variances; precision: 2 / noise variance.
+
+@numba.njit(cache=True)
+def phase_slope(z, k, t, drift):
+    """Slope by (a, b, c, d) of the sum of Re z exp(-j (a + b t + c k + d k t)); z complex128 [len(t), len(k)]."""
+    slope = np.zeros(4)
+    for i in range(len(t)):
+        for p in range(len(k)):
+            phase = drift[0] + drift[1] * t[i] + (drift[2] + drift[3] * t[i]) * k[p]
+            error = z[i, p].imag * math.cos(phase) - z[i, p].real * math.sin(phase)
+            slope[0] += error
+            slope[1] += error * t[i]
+            slope[2] += error * k[p]
+            slope[3] += error * k[p] * t[i]
+    return slope
+
+
+@numba.njit(cache=True)
+def gauss_newton(whole, z, h, at, carriers, t, span, drift, prior, precision):
+    """Maximum a posteriori drift (a, b, c, d), see `phase_slope`, the span doubled until it is all of the burst.
+
+    whole complex128 [known, active]: symbols known on all carriers, z [n, pilots]: pilots of all symbols, both what was
+    received over what was sent, times conj(h); prior [4]: inverse variances; precision: 2 / noise variance.
     """
-    count = z.shape[1]
+    known, weight, k = len(whole), square(h), carriers[at]
     while True:
         span = min(span, len(t))
-        times = np.array([[float(span), t[:span].sum()], [0.0, (t[:span] ** 2).sum()]])
-        times[1, 0] = times[0, 1]
-        information = np.diag(prior)
-        for i in range(4):
-            for j in range(4):
-                information[i, j] += by_carrier[i // 2, j // 2] * times[i % 2, j % 2]
+        first, rest = t[: min(known, span)], t[known:span]
+        all_known = information(weight, carriers, first) + information(weight[at], k, rest)
         for _ in range(2):
-            slope = -prior * drift
-            for i in range(span):
-                for p in range(count):
-                    k = carriers[p]
-                    phase = drift[0] + drift[1] * t[i] + (drift[2] + drift[3] * t[i]) * k
-                    error = precision * (z[i, p].imag * math.cos(phase) - z[i, p].real * math.sin(phase))
-                    slope[0] += error
-                    slope[1] += error * t[i]
-                    slope[2] += error * k
-                    slope[3] += error * k * t[i]
-            drift = drift + np.linalg.solve(information, slope)
+            slope = phase_slope(whole, carriers, first, drift) + phase_slope(z[known:], k, rest, drift)
+            step = np.linalg.solve(np.diag(prior) + precision * all_known, precision * slope - prior * drift)
+            drift = drift + step
         if span == len(t):
             return drift
         span *= 2
@@ -138,10 +175,11 @@ def weigh(parts, values, share, noise):
     """Scale the parts of a change by the Wiener filters of all processes, each weighted by how likely it is.
 
     parts [processes, n, 2 m], real and imaginary parts side by side, are scaled in place; values [processes, n]:
-    variances under each process per unit of share [m]. Returns the variance of the error, summed over n, [m].
+    variances under each process per unit of share [m]. Returns the scales [processes, n, m]: times the noise they are
+    the variances of what is left of the errors.
     """
     processes, n, m = len(values), values.shape[1], len(share)
-    rest = np.empty((processes, n, m))
+    keep = np.empty((processes, n, m))
     likelihood = np.zeros(processes)
     for c in range(processes):
         for i in range(n):
@@ -149,80 +187,99 @@ def weigh(parts, values, share, noise):
             for j in range(m):
                 r = 1 / (1 + values[c, i] * share[j] / noise)
                 power = (parts[c, i, 2 * j] ** 2 + parts[c, i, 2 * j + 1] ** 2) / noise
-                rest[c, i, j] = r
+                keep[c, i, j] = 1 - r
                 product *= r
                 likelihood[c] -= power * r
             likelihood[c] += math.log(max(product, 1e-300))
     weight = np.exp(likelihood - likelihood.max())
     weight /= weight.sum()
-    variance = np.zeros(m)
     for c in range(processes):
         for i in range(n):
             for j in range(m):
-                keep = weight[c] * (1 - rest[c, i, j])
-                parts[c, i, 2 * j] *= keep
-                parts[c, i, 2 * j + 1] *= keep
-                variance[j] += keep * noise
-    return variance
+                keep[c, i, j] *= weight[c]
+                parts[c, i, 2 * j] *= keep[c, i, j]
+                parts[c, i, 2 * j + 1] *= keep[c, i, j]
+    return keep
 
 
 @numba.njit(cache=True)
-def smooth(change, group, middle, values, basis, share, noise):
-    """`weigh` applied to the changes complex128 [n, m], or if there are many to the means over each `group` symbols.
+def smooth(change, processes, share, noise):
+    """`weigh` applied to the changes complex128 [n, m], or if there are many to the means over groups of symbols.
 
-    middle [g]: of these groups; values [processes, g], basis [processes g, g]: eigenvalues and eigenvectors (rows).
-    Returns (smoothed [n, m], mean variance of its error [m]).
+    processes: (symbols in a group, middle of each group [g], amplitude of the noise in each [g], eigenvalues [c, g] and
+    eigenvectors [c g, g] (rows) of the changes over the noise's amplitude). Returns (smoothed [n, m], variances of
+    their errors [n, m]).
     """
+    group, middle, scale, values, basis = processes
     n, m = change.shape
-    means = change
-    if group > 1:
-        means = np.zeros((len(middle), m), np.complex128)
-        for i in range(n):
-            means[i // group] += change[i]
-        # They are weighted like whole groups: the last may be shorter, which is a little too trusting of it.
-        for i in range(len(middle)):
-            means[i] /= min(group, n - i * group)
+    means = np.zeros((len(middle), m), np.complex128)
+    for i in range(n):
+        means[i // group] += change[i]
+    # They are weighted like whole groups: the last may be shorter, which is a little too trusting of it.
+    for i in range(len(middle)):
+        means[i] /= min(group, n - i * group) * scale[i]
     parts = basis @ means.view(np.float64)  # real and imaginary parts side by side
-    variance = weigh(parts.reshape((*values.shape, 2 * m)), values, share, noise / group) / len(middle)
-    smoothed = (np.ascontiguousarray(basis.T) @ parts).view(np.complex128)
+    keep = weigh(parts.reshape((*values.shape, 2 * m)), values, share, noise / group)
+    back = np.ascontiguousarray(basis.T)
+    smoothed = (back @ parts).view(np.complex128)
+    variance = (back * back) @ keep.reshape((-1, m)) * (noise / group)
+    for i in range(len(middle)):
+        smoothed[i] *= scale[i]
+        variance[i] *= scale[i] ** 2
     if group == 1:
         return smoothed, variance
-    out = np.empty((n, m), np.complex128)
+    out, spread, at = np.empty((n, m), np.complex128), np.empty((n, m)), np.arange(n)
     for j in range(m):
-        out[:, j] = np.interp(np.arange(n), middle, smoothed[:, j].real) + 1j * np.interp(
-            np.arange(n), middle, smoothed[:, j].imag
-        )
-    return out, variance
+        out[:, j] = np.interp(at, middle, smoothed[:, j].real) + 1j * np.interp(at, middle, smoothed[:, j].imag)
+        spread[:, j] = np.interp(at, middle, variance[:, j])
+    return out, spread
 
 
 @numba.njit(cache=True)
-def follow(received, pilots, at, carriers, times, h, noise, start, span, prior, processes, share, vectors, spread):
-    """Take the drift out, then follow what else the channel does. With n symbols and the carriers `at` being pilots:
+def unwind(received, known, pilots, at, carriers, times, h, noise, start, span, prior):
+    """Find the drift and take it out. With n symbols, of which the first few may be known on all carriers:
 
-    received complex64 [n, active], pilots float32 [n, pilots] of +-1; start, span, prior: as of `gauss_newton`;
-    processes: as of `smooth`; h, share, vectors, spread: see `Channel`. Returns (drift [4], received without it,
-    response complex64 [n, active], size of the change beside the channel's [n], variance of its error [active],
-    degrees of freedom that it took).
+    received complex64 [n, active], known complex64 [any, active], pilots float32 [n, pilots] of +-1 on the carriers
+    `at`; start, span, prior: as of `gauss_newton`. Returns (drift [4], received without it).
     """
-    n, count = pilots.shape
-    expected = h[at]
-    z = np.empty((n, count), np.complex128)
+    z = np.empty(pilots.shape, np.complex128)
+    for i in range(len(z)):
+        for p in range(len(at)):
+            z[i, p] = received[i, at[p]] * pilots[i, p] * np.conj(h[at[p]])
+    whole = received[: len(known)] * known.conj() * h.conj()
+    drift = gauss_newton(whole, z, h, at, carriers, times, span, start, prior, 2 / noise)
+    return drift, turn_back(received, drift, carriers, times)
+
+
+@numba.njit(cache=True)
+def follow(turned, known, pilots, at, h, noise, processes, share, vectors, spread):
+    """Follow what the channel does beside the drift. turned: from `unwind`, as are known, pilots and at; processes: as
+    of `smooth`; h, share, vectors, spread: see `Channel`.
+
+    Symbols known on all carriers show the pilots' response with the noise of all of them. Returns (response complex64
+    [n, active], size of the change beside the channel's [n], variance of its error [n, active], degrees of freedom that
+    it took).
+    """
+    n, active = turned.shape
+    back = np.ascontiguousarray(spread.conj().T)
+    fit = np.linalg.solve(back @ spread + np.diag(noise / share), back)
+    change = np.empty((n, len(share)), np.complex128)
+    seen = np.empty(active, np.complex128)
     for i in range(n):
-        for p in range(count):
-            z[i, p] = received[i, at[p]] * pilots[i, p] * np.conj(expected[p])
-    weight, k = square(expected), carriers[at]
-    mixed = (weight * k).sum()
-    by_carrier = np.array([[weight.sum(), mixed], [mixed, (weight * k * k).sum()]]) * (2 / noise)
-    drift = gauss_newton(z, by_carrier, k, times, span, start, prior, 2 / noise)
-    turned = turn_back(received, drift, carriers, times)
-    for i in range(n):
-        for p in range(count):
-            z[i, p] = turned[i, at[p]] * pilots[i, p] - expected[p]
-    group, middle, values, basis = processes
-    smoothed, error = smooth(z @ vectors.conj(), group, middle, values, basis, share, noise)
+        if i < len(known):
+            for j in range(active):
+                seen[j] = turned[i, j] * np.conj(known[i, j]) - h[j]
+            change[i] = fit @ seen
+        else:
+            for m in range(len(share)):
+                change[i, m] = 0
+                for p in range(len(at)):
+                    moved = turned[i, at[p]] * pilots[i, p] - h[at[p]]
+                    change[i, m] += moved * np.conj(vectors[p, m])
+    smoothed, error = smooth(change, processes, share, noise)
     response = (h + smoothed @ np.ascontiguousarray(spread.T)).astype(np.complex64)
     moved = square(smoothed).sum(axis=1) / share.sum()
-    return drift, turned, response, moved, square(spread) @ error, n * error.sum() / noise
+    return response, moved, error @ np.ascontiguousarray(square(spread).T), error.sum() / noise
 
 
 @numba.njit(cache=True)
@@ -254,7 +311,7 @@ def settle(turned, response, pilots, at, rest, n_header, error, noise, noise_dof
     noise = energy / noise_dof
     for i in range(n):
         for place, j in enumerate(rest):
-            spread = noise * (1 + error[j]) + steady[j] + moved[i] * unseen[j]
+            spread = noise * (1 + error[j]) + steady[i, j] + moved[i] * unseen[j]
             variance[i, place] = spread / variance[i, place]
     return symbols, variance, noise, noise_dof, math.sqrt(residual / pilots.size)
 

@@ -35,16 +35,16 @@ def ratio_of(oversampling, numerology: Numerology) -> Fraction:
 
 
 @lru_cache
-def _period() -> tuple[int, ...]:
+def _period() -> np.ndarray:
     bits = [1] * 9
     while len(bits) < 511:
         bits.append(bits[-9] ^ bits[-5])
-    return tuple(bits)
+    return np.array(bits, np.uint8)
 
 
 def pseudo_noise(n: int) -> np.ndarray:
     """First n bits of the sequence of x^9 + x^5 + 1 started with ones (period 511), uint8."""
-    return np.resize(np.array(_period(), np.uint8), n)
+    return np.resize(_period(), n)
 
 
 def training_values(numerology: Numerology) -> np.ndarray:
@@ -83,6 +83,24 @@ def preamble(numerology: Numerology, oversampling: Fraction = Fraction(1)) -> np
     training = np.tile(training_values(numerology), (TRAINING_SYMBOLS, 1))
     chirps = [chirp(numerology, oversampling, sign) for sign in (1, -1)]
     return np.concatenate([*chirps, ofdm(training, numerology, oversampling)])
+
+
+def frame(header_code_bits: np.ndarray, payload_symbols: np.ndarray, numerology: Numerology) -> np.ndarray:
+    """Active carriers of the symbols after the preamble, pilots included: header (BPSK), then payload.
+
+    What is left of the last symbol of each is pseudo-random BPSK. Complex [n_symbols, active].
+    """
+    data = np.concatenate([_fill(map_bits(header_code_bits, 1), numerology), _fill(payload_symbols, numerology)])
+    values = np.empty((len(data), numerology.active), complex)
+    values[:, numerology.data_index] = data
+    values[:, numerology.pilot_index] = pilot_values(numerology, len(data))
+    return values
+
+
+def _fill(symbols: np.ndarray, numerology: Numerology) -> np.ndarray:
+    rows, width = numerology.symbols_for(len(symbols)), numerology.data_carriers
+    padding = map_bits(pseudo_noise(rows * width - len(symbols)), 1)
+    return np.concatenate([symbols, padding]).reshape(rows, width)
 
 
 class BurstModulator:
@@ -138,20 +156,10 @@ class BurstModulator:
             raise ValueError(f"header_code_bits must be {self.header_code_bits} bits, not {header_code_bits.shape}")
         if payload_symbols.ndim != 1 or not np.all(np.isfinite(payload_symbols)):
             raise ValueError("payload_symbols must be one row of finite numbers")
-        data = np.concatenate([self._fill(map_bits(header_code_bits, 1)), self._fill(payload_symbols)])
-        values = np.empty((len(data), self.numerology.active), complex)
-        mask = self.numerology.pilot_mask
-        values[:, ~mask] = data
-        values[:, mask] = pilot_values(self.numerology, len(data))
+        values = frame(header_code_bits, payload_symbols, self.numerology)
         if self._papr_db is not None:
             values = limit_peaks(values, self.numerology, self._papr_db)
         samples = np.concatenate([self._preamble, ofdm(values, self.numerology, self._ratio)])
         if self._papr_db is not None:
             samples = clip(samples, peak_amplitude(self.numerology, self._papr_db))  # what little is left of the peaks
         return samples.astype(np.complex64)
-
-    def _fill(self, symbols: np.ndarray) -> np.ndarray:
-        """Data rows [n_symbols, data_carriers]; what is left of the last row is pseudo-random BPSK."""
-        rows, width = self.numerology.symbols_for(len(symbols)), self.numerology.data_carriers
-        padding = map_bits(pseudo_noise(rows * width - len(symbols)), 1)
-        return np.concatenate([symbols, padding]).reshape(rows, width)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._kernels import cut
 from .acquire import Acquirer
-from .burst import CHIRP_SYMBOLS, PREAMBLE_SYMBOLS, TRAINING_SYMBOLS, ratio_of
+from .burst import CHIRP_SYMBOLS, PREAMBLE_SYMBOLS, TRAINING_SYMBOLS, frame, ratio_of
 from .channel_estimate import Channel, estimate_channel, training_noise
 from .dc import DcRemover
 from .equalise import Equalised, equalise
@@ -73,6 +73,8 @@ class BurstReceiver:
         threshold: of the search, see `ChirpSearch`
         max_cfo_hz: largest carrier offset; 0.15 * numerology.rate if not given
         max_payload: more payload symbols than this is taken for a wrong header
+        encode_header: what `decode_header` undoes: header -> its code bits, uint8 [header_code_bits]; with it the
+            receiver estimates the channel once more from the header that it decoded. None: it does without
 
     Attributes:
         detections, header_failures, truncated: counts; `truncated` are bursts whose end had not come at `flush`
@@ -91,6 +93,7 @@ class BurstReceiver:
         threshold: float = 29.0,
         max_cfo_hz: float | None = None,
         max_payload: int = 100_000,
+        encode_header: Callable[[Any], np.ndarray] | None = None,
     ):
         self._ratio = ratio_of(oversampling, numerology)
         if self._ratio < 1.5 or (self._ratio * numerology.cp).denominator != 1:
@@ -107,6 +110,7 @@ class BurstReceiver:
         self._header_bits = header_code_bits
         self._header_symbols = numerology.symbols_for(header_code_bits)
         self._decode_header, self._payload_symbols = decode_header, payload_symbols
+        self._encode_header = encode_header
         self._acquirer = Acquirer(numerology, self._ratio)
         self._symbol = int(numerology.symbol_length * self._ratio)
         self._rate_hz = numerology.rate * float(self._ratio)
@@ -235,16 +239,20 @@ class BurstReceiver:
         if p.payload:
             first, count = TRAINING_SYMBOLS + self._header_symbols, self.numerology.symbols_for(p.payload)
             p.received = np.concatenate([p.received, self._carriers(p, first, count)])
-        return self._report(p, self._equalise(p))
+        known = None
+        if self._encode_header:
+            code_bits = self._encode_header(p.header)
+            known = frame(code_bits, np.zeros(0), self.numerology).astype(np.complex64)
+        return self._report(p, self._equalise(p, known))
 
-    def _equalise(self, p: _Pending) -> Equalised:
+    def _equalise(self, p: _Pending, known: np.ndarray | None = None) -> Equalised:
         numerology = self.numerology
         length = PREAMBLE_SYMBOLS * numerology.symbol_length
         energy = max(p.channel.es / p.channel.noise, 1e-3) * length * numerology.active / numerology.fft
         # Twice the Cramer-Rao bound of the offset of a known signal of this energy and length, and a floor of 5 Hz.
         cfo_sd = 2 * math.sqrt(6 / energy) / length * numerology.symbol_length
         cfo_sd = math.hypot(cfo_sd, 2 * math.pi * 5 * numerology.symbol_duration)
-        return equalise(p.received, self._header_symbols, p.channel, numerology, cfo_sd, p.drift)
+        return equalise(p.received, self._header_symbols, p.channel, numerology, cfo_sd, p.drift, known)
 
     def _carriers(self, p: _Pending, first: int, count: int) -> np.ndarray:
         """Active carriers [count, active] of the OFDM symbols from `first` on (0 = training), offset removed."""

@@ -25,31 +25,37 @@ def drift_precision(channel: Channel, cfo_sd: float, numerology: Numerology) -> 
 
 
 @lru_cache(maxsize=32)
-def processes(n: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """How changes over n symbols are smoothed: (symbols in a group, middle of each group [g], eigenvalues [c, g] and
-    eigenvectors [c g, g] (rows) of a change's covariance, for each of c processes).
+def processes(n: int, known: int = 0, noise: float = 1.0) -> tuple:
+    """How changes over n symbols are smoothed: (symbols in a group, middle of each group [g], amplitude of the noise
+    in each [g], eigenvalues [c, g] and eigenvectors [c g, g] (rows) of a change's covariance over the noise's
+    amplitude, for each of c processes).
 
     For each process (fading at some Doppler frequency, a random walk at some speed) the smoother is a Wiener filter,
     and how likely the process is follows from what was measured; the filters are averaged by that. Of bursts longer
     than SPAN symbols it is means over several symbols that are smoothed, so that the cost stays linear.
 
-    Eigenvalues and eigenvectors (rows) are those of a change's covariance, for each of c ways of changing. The
-    change is that since the preamble, which knows the mean over its own symbols: with R the correlation over time
-    and bars for that mean, R(t - t') - R(t - .) - R(. - t') + R(. - .). A Rayleigh channel's R is J0 (Clarke's model);
-    a random walk's is minus half its variogram, which serves here as well.
+    The change is that since a reference, which knows the mean over its own symbols: the first `known` of these n, which
+    are known on all carriers and therefore see the change with `noise` times the noise's variance, or else the
+    preamble. With R the correlation over time and bars for that mean, the covariance is
+    R(t - t') - R(t - .) - R(. - t') + R(. - .). A Rayleigh channel's R is J0 (Clarke's model); a random walk's is minus
+    half its variogram, which serves here as well.
     """
     group = -(-n // SPAN)
     first = np.arange(0, n, group)
-    t = (first + np.append(first[1:], n) - 1) / 2
-    times = np.concatenate([np.arange(PREAMBLE_SYMBOLS), PREAMBLE_SYMBOLS + t])
+    ends = np.append(first[1:], n)
+    t = (first + ends - 1) / 2
+    amplitude = np.sqrt(np.add.reduceat(np.where(np.arange(n) < known, noise, 1.0), first) / (ends - first))
+    reference = np.arange(known) if known else np.arange(-PREAMBLE_SYMBOLS, 0)
+    times = np.concatenate([reference, t])
     lag = np.abs(times[:, None] - times)
     angle = 2 * np.pi * np.sin(np.pi * (np.arange(16) + 0.5) / 32)
     correlations = [np.cos(f * lag[:, :, None] * angle).mean(axis=2) for f in DOPPLERS] + [-w * lag / 2 for w in WALKS]
     values, vectors = [], []
     for r in correlations:
-        known = r[:PREAMBLE_SYMBOLS].mean(axis=0)
-        r = r - known - known[:, None] + known[:PREAMBLE_SYMBOLS].mean()
-        value, vector = np.linalg.eigh(r[PREAMBLE_SYMBOLS:, PREAMBLE_SYMBOLS:])
+        mean = r[: len(reference)].mean(axis=0)
+        r = r - mean - mean[:, None] + mean[: len(reference)].mean()
+        r = r[len(reference) :, len(reference) :]
+        value, vector = np.linalg.eigh(r / np.outer(amplitude, amplitude))
         values.append(np.maximum(value, 0.0))
         vectors.append(vector.T)
-    return group, t, np.array(values), np.concatenate(vectors)
+    return group, t, amplitude, np.array(values), np.concatenate(vectors)
