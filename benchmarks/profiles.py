@@ -6,13 +6,14 @@ Bursts of random bits at random distances, with random carrier offsets and phase
 received as in a link: search, synchronisation, header and demapper included. A packet of a burst that was not found, or
 whose header failed, is lost. The same bursts and the same noise are used at every SNR (mean Es/N0 per active carrier);
 a threshold is read between two steps of half a decibel, on the logarithm of the loss. No speech and no weights are
-needed. --docs writes the table into docs/profiles.md.
+needed. --docs writes the table into docs/profiles.md, --set the thresholds into the profiles' files.
 """
 
 import argparse
 import json
 import math
 import platform
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -136,6 +137,20 @@ def write_table(page: str, text: str) -> str:
     return f"{head}{mark}\n{text}\n{end}{tail}"
 
 
+def with_thresholds(text: str, thresholds: Sequence[float]) -> str:
+    """A profile's YAML with these thresholds, one for each line of a packet. ValueError if their numbers differ."""
+    packet = re.compile(r"\{payload_bits: [^}]*\}")
+    if (count := len(packet.findall(text))) != len(thresholds):
+        raise ValueError(f"thresholds: {len(thresholds)} for {count} packets")
+    values = iter(thresholds)
+
+    def told(line: re.Match) -> str:
+        bare = re.sub(r", threshold_db: [-+.\d]+", "", line[0])
+        return f"{bare[:-1]}, threshold_db: {next(values):.1f}}}"
+
+    return packet.sub(told, text)
+
+
 def main(argv: Sequence[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("profile", nargs="*", help="ladders or profiles (default: the ladders, and reference)")
@@ -144,17 +159,22 @@ def main(argv: Sequence[str] | None = None) -> dict:
     parser.add_argument("--quick", action="store_true", help="fewer bursts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--docs", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--set", action="store_true", help="write the thresholds into the files of the ladders")
     args = parser.parse_args(argv)
     bursts, rungs = args.bursts or (40 if args.quick else 200), {}
     if not 1 <= bursts <= 256:
         parser.error("--bursts: 1 to 256, the numbers that a header can tell apart")
     for name in args.profile or [*ladders(), "reference"]:
-        ladder = load_ladder(name)
+        ladder, measured = load_ladder(name), []
         for rung in ladder.rungs:
             rungs[rung.name] = f = measure(ladder, rung, bursts, args.seed)
             print(f"{rung.name:10} base {f['packets'][0]['threshold_db']:6.2f} dB, all {f['threshold_db']:6.2f} dB, "
                   f"{f['source_bps']:5} bit/s in {f['burst_ms']:.2f} ms; headers lost 1 dB below the base's threshold: "
                   f"{100 * f['headers_lost_1_db_below_base']:.1f} %", flush=True)
+            measured += [p["threshold_db"] for p in f["packets"]]
+        if args.set and name in ladders():
+            file = ROOT / "python" / "soundspring" / "profiles" / f"{name}.yaml"
+            file.write_text(with_thresholds(file.read_text(), measured))
     if args.docs:
         PAGE.write_text(write_table(PAGE.read_text(), table(rungs)))
     figures = {"about": {"machine": platform.processor() or platform.machine(), "bursts": bursts, "seed": args.seed,

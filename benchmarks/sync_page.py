@@ -51,7 +51,7 @@ def synchronisation(f: dict) -> str:
     text = f"""## Bursts missed and imagined
 
 The lowest wide profile loses 10 % of its packets at {lowest["wide"]:.1f} dB over AWGN, the lowest narrow one at
-{lowest["narrow"]:.1f} dB. The headers are of 384 bits (wide; the ladder has 480) and 288 (narrow).
+{lowest["narrow"]:.1f} dB. Both have headers of 384 bits; those of the ladder `wide` have 480.
 
 {table(["width", "Es/N0, dB", "bursts", "not found", "found, header failed"], rows)}
 

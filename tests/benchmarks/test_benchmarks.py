@@ -197,6 +197,17 @@ def test_the_table_of_profiles_goes_between_its_marks(benchmark):
         assert module.PAGE.read_text().count(mark) == 1
 
 
+def test_thresholds_are_put_into_a_profile(benchmark):
+    """Of lines that are alike too; the rest of the file stays."""
+    with_thresholds = benchmark("profiles").with_thresholds
+    lines = ["a: [1]  # {x}", "  - - {payload_bits: 1, threshold_db: -5.8}", "  - - {payload_bits: 1}"]
+    new = with_thresholds("\n".join(lines), [-6.04, 12.0])
+    assert new.splitlines() == [lines[0], "  - - {payload_bits: 1, threshold_db: -6.0}",
+                                "  - - {payload_bits: 1, threshold_db: 12.0}"]
+    with pytest.raises(ValueError, match="2 packets"):
+        with_thresholds("\n".join(lines), [1.0])
+
+
 def test_speed(run):
     figures = run("speed")
     source = {"codec", "range coder", "language model", "concealment"}

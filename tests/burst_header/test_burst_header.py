@@ -6,7 +6,7 @@ import pytest
 from soundspring.burst_header import HeaderCode
 from soundspring.coding.packet import BurstHeader, PacketError, WrongModel
 
-BITS = 288  # the shortest in use
+BITS = 288  # shorter than any in use
 CODE = HeaderCode(BITS)
 
 

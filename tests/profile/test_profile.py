@@ -70,7 +70,7 @@ def test_a_narrow_burst_fills_its_superframe(tiny_models):
     narrow = Link(load_ladder("narrow"), tiny_models)
     assert 24e3 < narrow.numerology.occupied_bandwidth < 26e3
     assert 0.95 < narrow.burst_samples / narrow.numerology.rate / 0.1 < 1
-    assert {p.phy.payload_symbols for p in narrow.ladder.rungs} == {1296}  # 27 whole OFDM symbols
+    assert {p.phy.payload_symbols for p in narrow.ladder.rungs} == {1200}  # 25 whole OFDM symbols
 
 
 def ladder_file(tmp_path, **changes):

@@ -335,11 +335,14 @@ def normalise(answers, length, keep, band):
 
 
 @numba.njit(cache=True)
-def pair(up, down, n, low, high, unlike):
-    """An answer up[n] with the greatest of down[low:high]: (sum, place of that); the sum of unlike ones is 0."""
+def pair(up, down, n, low, high, unlike, sure):
+    """An answer up[n] with the greatest of down[low:high]: (sum, place of that).
+
+    The sum is 0 where one is more than `unlike` times the other, unless the smaller one is above `sure`.
+    """
     m = low
     for i in range(low, min(high, len(down))):
         if down[i] > down[m]:
             m = i
-    a, b = up[n], down[m]
-    return (a + b if max(a, b) < unlike * min(a, b) else 0.0), m
+    more, less = max(up[n], down[m]), min(up[n], down[m])
+    return (more + less if more < unlike * less or less > sure else 0.0), m

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exact carrier offset, timing and channel of a burst, from its whole preamble."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -8,7 +9,7 @@ import numpy as np
 import scipy.fft
 
 from ._kernels import rotate, widest_energy
-from .burst import preamble
+from .burst import PREAMBLE_SYMBOLS, preamble
 from .numerology import Numerology
 
 
@@ -16,8 +17,8 @@ from .numerology import Numerology
 class Acquisition:
     """What the preamble says, delays in input samples after the place where the search saw the burst.
 
-    arrival: delay of the strongest path
-    centre: delay about which the paths lie; half a prefix on both sides of it is free of inter-symbol interference
+    arrival: delay of the strongest path, rounded
+    centre: rounded delay about which the paths lie; half a prefix on both sides is free of inter-symbol interference
     cfo_hz: carrier offset beyond the coarse one
     lags: delays near the centre; profile: power of the correlation at each, without the noise's share
     answer: correlation with the preamble at each of these lags; gram: that of the preamble with itself
@@ -33,7 +34,8 @@ class Acquisition:
 
 
 class Acquirer:
-    """Correlates with the known preamble, in pieces of a quarter of a symbol and at all delays near the coarse one.
+    """Correlates with the known preamble, in pieces of a quarter of a symbol and at all delays near the coarse one,
+    a critical sample apart.
 
     A DFT over the pieces gives the answer of the whole preamble at each carrier offset within +-25 kHz (at the default
     numerology). The offset is where the energy within one cyclic prefix of delays is largest: this holds with several
@@ -44,23 +46,27 @@ class Acquirer:
     """
 
     def __init__(self, numerology: Numerology, oversampling: Fraction):
-        known = preamble(numerology, oversampling)
         self._rate_hz = numerology.rate * float(oversampling)
-        self._step = int(oversampling)  # between lags, input samples
-        self._prefix = int(numerology.cp * oversampling) // self._step  # in lags
+        self._prefix = numerology.cp  # in lags
         reach = 3 * self._prefix // 2
-        self.skip = reach * self._step  # first sample used, after the coarse start
+        self.skip = math.ceil(reach * oversampling)  # first sample used, after the coarse start
         self._piece = int(numerology.symbol_length * oversampling) // 4
-        self._pieces = (len(known) - 2 * self.skip) // self._piece
+        self._pieces = (int(PREAMBLE_SYMBOLS * numerology.symbol_length * oversampling) - 2 * self.skip) // self._piece
         self.length = self._pieces * self._piece
-        self._lags = np.arange(-reach, reach) * self._step
-        delayed = [known[self.skip - lag : self.skip - lag + self.length] for lag in self._lags]
-        self._known = np.conj(np.stack(delayed, axis=1)).astype(np.complex64)  # [length, lags]
+        self._lags = np.arange(-reach, reach) * float(oversampling)  # a critical sample apart
+        self._known = np.conj(self._delayed(numerology, oversampling)).astype(np.complex64)  # [length, lags]
         self._gram = self._known.T @ self._known.conj()
         self._by_piece = self._known.reshape(self._pieces, self._piece, -1)
         x = np.arange(-self._prefix, self._prefix + 1) / (self._prefix / 2)
         self._kernel = np.where(np.abs(x) <= 1, 1 - 0.01 * x**2, np.maximum(0.99 - 2 * (np.abs(x) - 1), 0))
         self._bins = 1 << int(np.ceil(np.log2(6 * self._pieces)))
+
+    def _delayed(self, numerology: Numerology, oversampling: Fraction) -> np.ndarray:
+        """The samples used of a preamble that is late by each lag, [length, lags]; exact between samples too."""
+        fine = oversampling.denominator
+        known = preamble(numerology, oversampling * fine)
+        first = fine * self.skip - np.rint(fine * self._lags).astype(int)
+        return known[first + fine * np.arange(self.length)[:, None]]
 
     def __call__(self, samples: np.ndarray, coarse_cfo_hz: float) -> Acquisition:
         """Args: samples [length] from `skip` after the coarse start on."""
@@ -78,7 +84,7 @@ class Acquirer:
         margin = self._prefix // 2 + self._prefix // 4
         near = slice(max(centre - margin, 0), centre + margin + 1)
         answer = self._turned(samples, cfo) @ self._known[:, near]
-        arrival, centre = self._lags[profile.argmax()], self._lags[centre]
+        arrival, centre = (round(self._lags[i]) for i in (profile.argmax(), centre))
         return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, self._gram[near, near])
 
     def _turned(self, samples: np.ndarray, cfo_hz: float) -> np.ndarray:

@@ -43,6 +43,7 @@ class ChirpSearch:
 
     SINGLE = 8.0  # an up-chirp's answer below this is not looked into
     UNLIKE = 8.0  # answers that differ by more than this factor are not of one burst
+    SURE = 12.0  # unless both are above this, which fading may have done
 
     def __init__(self, numerology: Numerology, oversampling: Fraction, max_cfo_hz: float, threshold: float, first: int):
         chirp_length = CHIRP_SYMBOLS * numerology.symbol_length
@@ -120,5 +121,6 @@ class ChirpSearch:
         The sum is 0 for an unlike pair: a burst that was cut off before its down-chirp is none.
         """
         low = max(n + self._chirp - 2 * self._reach, 0)
-        score, m = pair(self._up, self._down, n, low, n + self._chirp + 2 * self._reach + 1, self.UNLIKE)
+        score, m = pair(self._up, self._down, n, low, n + self._chirp + 2 * self._reach + 1, self.UNLIKE,
+                        self.SURE)
         return score, int(n), m
