@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from modem_air import CODE_BITS, NUMEROLOGY, calibration, encode_header, make_burst, noise, offset, padded, receiver
 from scipy.signal import resample, resample_poly
+from soundspring.channel.fading import TappedDelayLine
 from soundspring.modem import BurstModulator, BurstReceiver, Numerology, demap, map_bits
 from soundspring.modem.search import Detection
 
@@ -109,6 +110,25 @@ def test_slow_fading_within_a_burst_is_followed():
     bursts, _ = run(air + noise(rng, len(air), 25), payload=9600)
     assert [b.header for b in bursts] == [3]
     assert abs(calibration(bursts[0], symbols) - 1) < 0.15
+
+
+@pytest.mark.parametrize("model, gain_db", [(("TDL-C", 300e-9, 50.0), 1.5), (None, 0.05)])
+def test_a_decoded_header_shows_the_channel_once_more(model, gain_db):
+    """Of a short burst at 30 dB, which asks most of the estimate: the symbols are less noisy, and say so."""
+    rng = np.random.default_rng(15)
+    errors, ratios = {encode_header: [], None: []}, []
+    for value in range(16):
+        air, symbols = make_burst(rng, value, payload=144)
+        air = padded(offset(air, rng.uniform(-1e5, 1e5), rng), 500, 900).astype(np.complex64)
+        if model:
+            air = TappedDelayLine(*model, 2e6, int(rng.integers(1 << 31))).process(air)
+        air = air + noise(rng, len(air), 30)
+        for encode, found in errors.items():
+            burst = run(air, payload=144, encode_header=encode)[0][0]
+            found.append(np.mean(np.abs(burst.symbols - symbols) ** 2))
+            ratios += [calibration(burst, symbols)] if encode else []
+    with_header, without = (10 * np.log10(np.median(e)) for e in errors.values())
+    assert with_header < without - gain_db and 0.8 < np.mean(ratios) < 1.25
 
 
 def test_llrs_are_calibrated_over_a_faded_channel():

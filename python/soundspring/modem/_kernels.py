@@ -107,47 +107,33 @@ def describe(taps, covariance, steer, at):
 
 
 @numba.njit(cache=True)
-def information(weight, k, times):
-    """Of carriers k with these weights on (a, b, c, d) of `phase_slope`, [4, 4], in symbols at `times`."""
-    by_carrier, by_time = np.empty((2, 2)), np.empty((2, 2))
-    for i in range(2):
-        for j in range(2):
-            by_carrier[i, j] = (weight * k.astype(np.float64) ** (i + j)).sum()
-            by_time[i, j] = (times ** (i + j)).sum()
-    return np.kron(by_carrier, by_time)
+def gauss_newton(z, by_carrier, carriers, t, span, drift, prior, precision):
+    """Maximum a posteriori (a, b, c, d) of the phase a + b t + c k + d k t, the span doubled until it is all of z.
 
-
-@numba.njit(cache=True)
-def phase_slope(z, k, t, drift):
-    """Slope by (a, b, c, d) of the sum of Re z exp(-j (a + b t + c k + d k t)); z complex128 [len(t), len(k)]."""
-    slope = np.zeros(4)
-    for i in range(len(t)):
-        for p in range(len(k)):
-            phase = drift[0] + drift[1] * t[i] + (drift[2] + drift[3] * t[i]) * k[p]
-            error = z[i, p].imag * math.cos(phase) - z[i, p].real * math.sin(phase)
-            slope[0] += error
-            slope[1] += error * t[i]
-            slope[2] += error * k[p]
-            slope[3] += error * k[p] * t[i]
-    return slope
-
-
-@numba.njit(cache=True)
-def gauss_newton(whole, z, h, at, carriers, t, span, drift, prior, precision):
-    """Maximum a posteriori drift (a, b, c, d), see `phase_slope`, the span doubled until it is all of the burst.
-
-    whole complex128 [known, active]: symbols known on all carriers, z [n, pilots]: pilots of all symbols, both what was
-    received over what was sent, times conj(h); prior [4]: inverse variances; precision: 2 / noise variance.
+    z complex128 [n, pilots]; by_carrier [2, 2] is the information on (a, c) of one symbol; carriers [pilots] are the
+    values of k, t [n] those of t; prior [4] inverse variances; precision: 2 / noise variance.
     """
-    known, weight, k = len(whole), square(h), carriers[at]
+    count = z.shape[1]
     while True:
         span = min(span, len(t))
-        first, rest = t[: min(known, span)], t[known:span]
-        all_known = information(weight, carriers, first) + information(weight[at], k, rest)
+        times = np.array([[float(span), t[:span].sum()], [0.0, (t[:span] ** 2).sum()]])
+        times[1, 0] = times[0, 1]
+        information = np.diag(prior)
+        for i in range(4):
+            for j in range(4):
+                information[i, j] += by_carrier[i // 2, j // 2] * times[i % 2, j % 2]
         for _ in range(2):
-            slope = phase_slope(whole, carriers, first, drift) + phase_slope(z[known:], k, rest, drift)
-            step = np.linalg.solve(np.diag(prior) + precision * all_known, precision * slope - prior * drift)
-            drift = drift + step
+            slope = -prior * drift
+            for i in range(span):
+                for p in range(count):
+                    k = carriers[p]
+                    phase = drift[0] + drift[1] * t[i] + (drift[2] + drift[3] * t[i]) * k
+                    error = precision * (z[i, p].imag * math.cos(phase) - z[i, p].real * math.sin(phase))
+                    slope[0] += error
+                    slope[1] += error * t[i]
+                    slope[2] += error * k
+                    slope[3] += error * k * t[i]
+            drift = drift + np.linalg.solve(information, slope)
         if span == len(t):
             return drift
         span *= 2
@@ -236,25 +222,27 @@ def smooth(change, processes, share, noise):
 
 
 @numba.njit(cache=True)
-def unwind(received, known, pilots, at, carriers, times, h, noise, start, span, prior):
-    """Find the drift and take it out. With n symbols, of which the first few may be known on all carriers:
+def unwind(received, pilots, at, carriers, times, h, noise, start, span, prior):
+    """Find the drift and take it out. With n symbols and the carriers `at` being pilots:
 
-    received complex64 [n, active], known complex64 [any, active], pilots float32 [n, pilots] of +-1 on the carriers
-    `at`; start, span, prior: as of `gauss_newton`. Returns (drift [4], received without it).
+    received complex64 [n, active], pilots float32 [n, pilots] of +-1; start, span, prior: as of `gauss_newton`; h: see
+    `Channel`. Returns (drift [4], received without it).
     """
     z = np.empty(pilots.shape, np.complex128)
     for i in range(len(z)):
         for p in range(len(at)):
             z[i, p] = received[i, at[p]] * pilots[i, p] * np.conj(h[at[p]])
-    whole = received[: len(known)] * known.conj() * h.conj()
-    drift = gauss_newton(whole, z, h, at, carriers, times, span, start, prior, 2 / noise)
+    weight, k = square(h[at]), carriers[at]
+    mixed = (weight * k).sum()
+    by_carrier = np.array([[weight.sum(), mixed], [mixed, (weight * k * k).sum()]]) * (2 / noise)
+    drift = gauss_newton(z, by_carrier, k, times, span, start, prior, 2 / noise)
     return drift, turn_back(received, drift, carriers, times)
 
 
 @numba.njit(cache=True)
 def follow(turned, known, pilots, at, h, noise, processes, share, vectors, spread):
-    """Follow what the channel does beside the drift. turned: from `unwind`, as are known, pilots and at; processes: as
-    of `smooth`; h, share, vectors, spread: see `Channel`.
+    """Follow what the channel does beside the drift. turned, pilots, at: from and as of `unwind`; known complex64 [any,
+    active]: what the first of these symbols are; processes: as of `smooth`; h, share, vectors, spread: see `Channel`.
 
     Symbols known on all carriers show the pilots' response with the noise of all of them. Returns (response complex64
     [n, active], size of the change beside the channel's [n], variance of its error [n, active], degrees of freedom that

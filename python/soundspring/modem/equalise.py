@@ -37,7 +37,8 @@ def equalise(
     all carriers; by what the pilots do not show, the symbols are the noisier.
 
     A header that was decoded is known on all carriers: the channel is estimated once more, nearer to the payload than
-    the preamble is, and followed from there.
+    the preamble is, and followed from there. The drift is still that of the pilots alone, which see the whole burst
+    evenly; with the header's weight it would run after what fading does there.
 
     Args:
         received: carriers, [n_symbols, active], header first
@@ -53,7 +54,7 @@ def equalise(
     # The span of the fit is doubled from 16 symbols on, so that each step starts within reach of the next.
     start, span = (np.zeros(4), 16) if drift is None else (drift, 2 * n_header)
     drift, turned = unwind(
-        received, known, pilots, at, numerology.carriers, times, channel.h, channel.noise, start, span, prior
+        received, pilots, at, numerology.carriers, times, channel.h, channel.noise, start, span, prior
     )
     if len(known):
         channel = look_again(channel, turned[: len(known)], known, numerology)
