@@ -116,7 +116,7 @@ def detections(lowest: dict[str, float], bursts: int) -> dict:
     """`detection` of both widths, 1 dB below the lowest profile's threshold and around it."""
     around = {-6.0: 0.3, -8.0: 0.1, -9.0: 0.1, -10.0: 0.1, -11.0: 0.1}
     phys = {"wide": ENDS[LOWEST], "narrow": load("narrow-0").phy}
-    return {width: detection(phys[width], {round(lowest[width] - 1, 1): 1.0} | around, bursts) for width in phys}
+    return {width: detection(phys[width], {round(db - 1, 1): 1.0} | around, bursts) for width, db in lowest.items()}
 
 
 def false_bursts(seconds: float) -> dict:
@@ -252,7 +252,7 @@ def lowest_threshold(figures: dict) -> dict[str, float]:
     found: dict[str, list[float]] = {"wide": [], "narrow": []}
     for name, rows in ({"reference": figures["genie"]} | figures["profiles"]).items():
         found["narrow" if name.startswith("narrow") else "wide"] += rows["awgn"]["threshold_db"]
-    return {width: min(t for t in values if t is not None) for width, values in found.items()}
+    return {width: min(t for t in values if t is not None) for width, values in found.items() if values}
 
 
 PARTS = {
@@ -301,7 +301,7 @@ def draw(figures: dict, path: Path) -> None:
     left.axhline(TARGET, color="0.7", lw=0.8)
     left.set(xlabel="Es/N0 in dB", ylabel="packets lost", ylim=(2e-3, 1), title="Received (dotted: channel known)")
     left.legend(fontsize=7)
-    for colour, (width, rows) in zip(("C0", "C1"), figures["detection"].items(), strict=True):
+    for colour, (width, rows) in zip(("C0", "C1"), figures["detection"].items(), strict=False):
         snrs = sorted(rows, key=float)
         for field, line in (("missed", "o-"), ("header_failures", "s:")):
             share = [max(rows[snr][field] / rows[snr]["bursts"], 1e-4) for snr in snrs]

@@ -48,10 +48,11 @@ def synchronisation(f: dict) -> str:
         rows += [[width, snr, d["bursts"], d["missed"], d["header_failures"]]
                  for snr, d in sorted(points.items(), key=lambda item: -float(item[0]))]
     noise, peer, lowest = f["noise"], f.get("in_tree_ofdm"), f["lowest_threshold_db"]
+    thresholds = ", ".join(f"{db:.1f} dB ({width})" for width, db in lowest.items())
     text = f"""## Bursts missed and imagined
 
-The lowest wide profile loses 10 % of its packets at {lowest["wide"]:.1f} dB over AWGN, the lowest narrow one at
-{lowest["narrow"]:.1f} dB. Both have headers of 384 bits; those of the ladder `wide` have 480.
+The lowest profile loses 10 % of its packets over AWGN at {thresholds}. Headers of 384 bits; those of the ladder `wide`
+have 480.
 
 {table(["width", "Es/N0, dB", "bursts", "not found", "found, header failed"], rows)}
 
@@ -92,7 +93,7 @@ def speed(f: dict) -> str:
         ("receiving_without_pause", "bursts back to back"),
         ("receiving_at_5_ms_per_s", "5 MS/s critical, 7.5 MS/s in: a burst every 100 ms"),
         ("narrow_searching", "`narrow`, 1 MS/s in: looking for a carrier within 100 kHz"),
-        ("narrow_receiving", "`narrow`, 1 MS/s in: following one, bursts back to back"))]
+        ("narrow_receiving", "`narrow`, 1 MS/s in: following one, bursts back to back")) if name in s]
     return f"""## Speed of the receiver
 
 CPU seconds per second of signal at 1 MS/s critical rate ({f["oversampling"]:g} MS/s in) where nothing else is said, one
