@@ -46,9 +46,13 @@ def test_iq_imbalance(gain_db, degrees, error_db):
     assert error < error_db and 0.8 < ratio < 1.3
 
 
-@pytest.mark.parametrize("level, error_db", [(1.0, -14), (0.5, -7.5)])
+@pytest.mark.parametrize("level, error_db", [(1.0, -13), (0.5, -6.3)])
 def test_clipping(level, error_db):
-    """Full scale at the mean amplitude of a burst or half of that, of each component."""
+    """Full scale at the mean amplitude of a burst or half of that, of each component.
+
+    The chirps lose less by it than the symbols, so that by the preamble alone these would come out too small, which has
+    less of an error and more of a bias.
+    """
     x, symbols = stream(2, 25)
     error, _ = received(np.clip(x.real, -level, level) + 1j * np.clip(x.imag, -level, level), symbols)
     assert error < error_db
