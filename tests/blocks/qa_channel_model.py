@@ -62,6 +62,19 @@ def test_the_level_of_the_noise_can_be_changed():
         channel_model("none", RATE, None).set_snr_db(3.0)
 
 
+def test_the_channel_can_be_changed_and_keeps_its_noise():
+    block, samples = channel_model("awgn", RATE, snr_db=30.0, seed=5), some_samples()
+    block.set_snr_db(10.0)
+    block.set_channel("tdl-a")
+    wanted = make_channel("tdl-a", rate=RATE, oversampling=2.0, snr_db=10.0, seed=5).process(samples)
+    assert np.allclose(run(block, samples), wanted, rtol=0, atol=2e-6)
+    block = channel_model("awgn", RATE)
+    block.set_channel("none")
+    assert np.array_equal(run(block, samples), samples)
+    with pytest.raises(ValueError, match="name"):
+        block.set_channel("vacuum")
+
+
 @pytest.mark.parametrize(
     ("settings", "name"),
     [

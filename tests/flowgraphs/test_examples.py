@@ -19,7 +19,8 @@ from soundspring.channel.loss import parse_loss
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 TO_THE_END = ["packet_loss", "stock_blocks", "voice_over_fading"]
-LIVE = ["adaptive_rate", "voice_over_awgn"]
+LIVE = ["adaptive_rate", "hear_the_codec", "lab", "voice_over_awgn"]
+MODEM = "modem_alone"
 LIMIT_S = 240  # the first start compiles the kernels
 
 
@@ -86,7 +87,7 @@ REPLAY = "sigmf_replay"
 
 
 def test_all_examples_are_named_here():
-    assert [example.stem for example in EXAMPLES] == sorted([*TO_THE_END, *LIVE, *RADIO, REPLAY])
+    assert [example.stem for example in EXAMPLES] == sorted([*TO_THE_END, *LIVE, MODEM, *RADIO, REPLAY])
 
 
 def test_all_examples_compile(programs):
@@ -156,6 +157,33 @@ def test_live_example_runs_until_it_is_stopped(programs, name, tmp_path, tiny_mo
     assert "Traceback" not in errors, errors
     received = soundfile.read(out)[0]
     assert len(received) > 14000 and np.abs(received).max() > 1e-4
+
+
+BURSTS = """
+import sys, time
+from PyQt5.QtWidgets import QApplication
+application = QApplication(["test"])
+from modem_alone import modem_alone
+flowgraph, end = modem_alone(), time.monotonic() + float(sys.argv[1])
+flowgraph.set_order(6)
+flowgraph.set_snr_db(30)
+flowgraph.start()
+while flowgraph.receiver.bursts < 5 and time.monotonic() < end:
+    time.sleep(0.1)
+flowgraph.stop()
+flowgraph.wait()
+print("BURSTS", flowgraph.receiver.bursts)
+"""
+
+
+def test_modem_example_receives_bursts(programs, tmp_path, tiny_models_dir):
+    folder = programs[MODEM].parent
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path),
+                                "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([sys.executable, "-c", BURSTS, str(LIMIT_S)], cwd=tmp_path, env=environment,
+                          capture_output=True, text=True)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert int(done.stdout.split("BURSTS")[1]) >= 5
 
 
 @pytest.mark.parametrize("name", ["pluto_tx", "usrp_tx"])  # the others ask for a sound card first

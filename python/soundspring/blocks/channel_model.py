@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples to samples through a simulated radio channel."""
 
+from functools import partial
+
 import numpy as np
 from gnuradio import gr
 
@@ -43,11 +45,10 @@ class channel_model(gr.basic_block):
         seed: int = 0,
     ):
         gr.basic_block.__init__(self, name="SoundSpring channel", in_sig=[np.complex64], out_sig=[np.complex64])
-        self._oversampling = oversampling
-        self._chain = make_channel(
-            channel,
+        self._oversampling, self._snr_db = oversampling, snr_db
+        self._make = partial(
+            make_channel,
             rate=rate,
-            snr_db=snr_db,
             oversampling=oversampling,
             doppler_hz=doppler_hz,
             k_factor_db=k_factor_db,
@@ -57,6 +58,7 @@ class channel_model(gr.basic_block):
             linewidth_hz=linewidth_hz,
             seed=seed,
         )
+        self._chain = self._make(channel, snr_db=snr_db)
         self._pending = np.zeros(0, np.complex64)
 
     @classmethod
@@ -66,12 +68,16 @@ class channel_model(gr.basic_block):
         block._chain = chain
         return block
 
+    def set_channel(self, channel: str) -> None:
+        """Go over to another channel, which begins anew; faults of the radios and (but for "none") noise stay."""
+        self._chain = self._make(channel, snr_db=None if channel == "none" else self._snr_db)
+
     def set_snr_db(self, snr_db: float) -> None:
         """Change the level of the noise; ValueError if the channel was made without noise."""
         noise = [part for part in self._chain.channels if isinstance(part, Awgn)]
         if not noise:
             raise ValueError("snr_db cannot be changed: the channel was made without noise")
-        noise[0].noise_var = noise_variance(snr_db, self._oversampling)
+        noise[0].noise_var, self._snr_db = noise_variance(snr_db, self._oversampling), snr_db
 
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
         """Some input, unless output is waiting: a clock error makes a little more or less of it."""

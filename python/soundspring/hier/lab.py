@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The flowgraph behind the lab: a voice without end over a simulated radio, all of it changeable while it plays.
+
+Schemes are looked up by name in `SCHEMES`: each is a function that makes the two ends of a link (`Ends`). To add one:
+
+    SCHEMES["mine"] = lambda: Ends(my_transmitter(), rx := my_receiver(), lambda: rx.status, "what it is", 2e6)
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from gnuradio import audio as sound_card
+from gnuradio import blocks, gr, pdu
+
+from ..blocks.channel_model import channel_model
+from ..profile import SAMPLE_RATE, load, load_ladder
+from .live import monitor
+from .receiver import receiver
+from .transmitter import transmitter
+
+FADINGS = {"none": "awgn", "rayleigh": "rayleigh", "tdl-a": "tdl-a", "tdl-c": "tdl-c"}
+MEMORY_S = 8.0
+CARD_DELAY = SAMPLE_RATE // 4  # samples that wait before the sound card, so that it never waits for a superframe
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Both ends of a link.
+
+    tx: block from speech (float, 16 kHz) to samples (complex at `rate`, bursts at `oversampling` times the critical
+    rate). rx: the way back, aligned with what was sent, with a message port `symbols` as of `receiver` and a method
+    `set_loss(loss, seed)`. status: gives the fates of the packets of each superframe so far, as `DecodedSuperframe` has
+    them. about: a line for people.
+    """
+
+    tx: gr.hier_block2
+    rx: gr.hier_block2
+    status: Callable[[], Sequence[tuple[str, ...]]]
+    about: str
+    rate: float
+    oversampling: float = 2.0
+
+
+def digital(name: str) -> Ends:
+    """The whole digital link by a profile that has a radio part."""
+    profile, rx = load(name), receiver(name, 0)
+    phy = profile.phy
+    kinds = {1: "BPSK", 2: "QPSK"}
+    qam = ", ".join(f"{kinds.get(p.bits_per_symbol, f'{1 << p.bits_per_symbol}-QAM')} rate "
+                    f"{p.payload_bits / p.code_bits:.2f}" for p in phy.packets)
+    about = f"{profile.raw_bps / 1000:g} kbit/s raw; {qam}"
+    rate = phy.rate * phy.oversampling
+    return Ends(transmitter(name), rx, lambda: rx.entropy.counts.status, about, rate, phy.oversampling)
+
+
+SCHEMES: dict[str, Callable[[], Ends]] = {
+    name: partial(digital, name) for name in ("reference", *(rung.name for rung in load_ladder("wide").rungs))
+}
+
+
+class tape(gr.sync_block):
+    """A sink that remembers the last seconds of a stream of sound and may write all of it to an open sound file."""
+
+    def __init__(self, seconds: float = MEMORY_S, file=None):
+        gr.sync_block.__init__(self, name="SoundSpring tape", in_sig=[np.float32], out_sig=None)
+        self._ring, self._file, self._lock = np.zeros(int(seconds * SAMPLE_RATE), np.float32), file, threading.Lock()
+        self.count = 0
+
+    def work(self, input_items, output_items) -> int:
+        sound = input_items[0]
+        with self._lock:
+            kept = sound[-len(self._ring) :]
+            first = self.count + len(sound) - len(kept)
+            self._ring[np.arange(first, first + len(kept)) % len(self._ring)] = kept
+            self.count += len(sound)
+        if self._file is not None:
+            self._file.write(sound)
+        return len(sound)
+
+    def between(self, start: int, stop: int) -> np.ndarray | None:
+        """Samples start..stop-1 of the stream, float32; None where some have not come or are forgotten."""
+        with self._lock:
+            if not max(self.count - len(self._ring), 0) <= start <= stop <= self.count:
+                return None
+            return self._ring[np.arange(start, stop) % len(self._ring)].copy()
+
+
+def heard(sent: tape, received: tape, seconds: float = 4.0) -> tuple[np.ndarray, np.ndarray] | None:
+    """What was played last, and what was sent for it, float32 [n] each; None while there is not so much."""
+    stop = received.count
+    pair = tuple(t.between(stop - int(seconds * SAMPLE_RATE), stop) for t in (sent, received))
+    return None if stop < seconds * SAMPLE_RATE or pair[0] is None or pair[1] is None else pair
+
+
+class Lab(gr.top_block):
+    """Speech in a loop, a scheme, a channel, losses; out come sound and what displays want.
+
+    Args:
+        speech: float32 [n] at 16 kHz, played again and again.
+        scheme: one of `SCHEMES`. fading: one of `FADINGS`. snr_db, loss, seed: as of `channel_model` and `packet_loss`.
+        out: WAV file to write, or None for the sound card `device`.
+        constellation, spectrum: blocks with a complex input each that show equalised symbols and samples, or None.
+
+    Raises:
+        ValueError: naming the parameter that is out of range. OSError: the file or the sound card cannot be used.
+    """
+
+    def __init__(self, speech: np.ndarray, scheme: str = "reference", snr_db: float = 12.0, fading: str = "none",
+                 loss: str = "none", out: str | Path | None = None, device: str = "", seed: int = 0,
+                 constellation=None, spectrum=None):
+        gr.top_block.__init__(self, "SoundSpring lab")
+        if not len(speech):
+            raise ValueError("speech: there is no sound in it")
+        self._speech, self._position = np.asarray(speech, np.float32), 0
+        self.snr_db, self.loss, self.seed = float(snr_db), loss, seed
+        self.fading = self._known("fading", fading, FADINGS)
+        self.constellation, self.spectrum = constellation, spectrum
+        self._file, self._card = _sound(out, device)
+        self._wires: list[tuple] = []
+        self._running, self._past = False, []
+        self._put_together(scheme)
+
+    @staticmethod
+    def _known(name: str, value: str, choices) -> str:
+        if value not in choices:
+            raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
+        return value
+
+    def begin(self) -> None:
+        self._running = True
+        self.start()
+
+    def end(self) -> None:
+        """Stop and complete the file. May be called again."""
+        self._halt()
+        if self._file is not None:
+            self._file.close()
+
+    def _halt(self) -> None:
+        if self._running:
+            self.stop()
+            self.wait()
+        self._running = False
+
+    def set_scheme(self, scheme: str) -> None:
+        """Go on with another scheme where the sound is now; takes a moment. ValueError if there is none such."""
+        self._known("scheme", scheme, SCHEMES)
+        running = self._running
+        self._halt()
+        self._position += self.received.count
+        self._past = self.fates()
+        for disconnect, wire in self._wires:
+            disconnect(*wire)
+        self._put_together(scheme)
+        if running:
+            self.begin()
+
+    def set_snr_db(self, snr_db: float) -> None:
+        """Mean Es/N0 per active carrier from now on."""
+        self.snr_db = float(snr_db)
+        self.air.set_snr_db(self.snr_db)
+
+    def set_fading(self, fading: str) -> None:
+        """Another channel from now on. ValueError if there is none such."""
+        self.fading = self._known("fading", fading, FADINGS)
+        self.air.set_channel(FADINGS[fading])
+
+    def set_loss(self, loss: str) -> None:
+        """Another process that drops packets. ValueError as of `packet_loss`."""
+        self.ends.rx.set_loss(loss, self.seed)
+        self.loss = loss
+
+    def fates(self) -> list[tuple[str, ...]]:
+        """What became of the packets of each superframe so far, those of earlier schemes too."""
+        return [*self._past, *self.ends.status()]
+
+    def _put_together(self, scheme: str) -> None:
+        self.scheme, self.ends = scheme, SCHEMES[self._known("scheme", scheme, SCHEMES)]()
+        ends, self._wires = self.ends, []
+        ends.rx.set_loss(self.loss, self.seed)
+        self.sent, self.received, self.monitor = tape(), tape(file=self._file), monitor()
+        self.air = channel_model(FADINGS[self.fading], ends.rate, self.snr_db, ends.oversampling, seed=self.seed)
+        source = blocks.vector_source_f(np.roll(self._speech, -self._position % len(self._speech)).tolist(), True)
+        throttle = blocks.throttle(gr.sizeof_float, SAMPLE_RATE)
+        throttle.set_max_noutput_items(160)
+        self._held = [source, throttle]  # GNU Radio holds none of Python's
+        self._row(source, throttle, ends.tx, self.air, ends.rx, self.received)
+        self._row(throttle, self.sent)
+        self._message(ends.rx, "symbols", self.monitor, "pdus")
+        if self._card:
+            self._row(ends.rx, *self._card)
+        if self.constellation is not None:
+            points = pdu.pdu_to_tagged_stream(gr.types.complex_t, "packet_len")
+            self._held.append(points)
+            self._message(ends.rx, "symbols", points, "pdus")
+            self._row(points, self.constellation)
+        if self.spectrum is not None:
+            self._row(self.air, self.spectrum)
+
+    def _row(self, *points) -> None:
+        for wire in zip(points, points[1:], strict=False):
+            self.connect(*wire)
+            self._wires.append((self.disconnect, wire))
+
+    def _message(self, source, out: str, target, into: str) -> None:
+        self.msg_connect((source, out), (target, into))
+        self._wires.append((self.msg_disconnect, ((source, out), (target, into))))
+
+
+def _sound(out: str | Path | None, device: str) -> tuple:
+    """An open file or a row of blocks that ends with the sound card; the other is None."""
+    if out is not None:
+        import soundfile
+
+        return soundfile.SoundFile(str(out), "w", SAMPLE_RATE, 1, "PCM_16", format="WAV"), None
+    try:
+        return None, (blocks.delay(gr.sizeof_float, CARD_DELAY), sound_card.sink(SAMPLE_RATE, device, True))
+    except RuntimeError as error:
+        raise OSError(f"the sound card {device or '(default)'} cannot be used ({error}): name another device, or give "
+                      "a file with --out") from error
