@@ -4,8 +4,8 @@
     python docs/make_tutorial.py            runs it, writes docs/tutorial.md with pictures and examples/tutorial.ipynb
     python docs/make_tutorial.py --notebook writes the notebook alone, without running anything
 
-Run it after a change of the source, and after new models: every number of the page is computed here.
-The module must be installed, or its folder be found as gnuradio/soundspring on PYTHONPATH.
+Run it after a change of the source, and after new models: every number of the page is computed here, by the package of
+this source tree.
 """
 
 import contextlib
@@ -63,6 +63,7 @@ def notebook() -> str:
 
 def run(todo: list[Cell], tell: Callable[[str], None] = lambda text: None) -> dict:
     """Run the code cells one after another in one namespace, which is returned; fills in what they print and draw."""
+    sys.path.insert(0, str(ROOT / "python"))
     import matplotlib
 
     matplotlib.use("Agg")
@@ -74,7 +75,8 @@ def run(todo: list[Cell], tell: Callable[[str], None] = lambda text: None) -> di
             continue
         pyplot.show = lambda cell=cell: cell.pictures.append(_picture(pyplot))
         with contextlib.redirect_stdout(io.StringIO()) as said:
-            exec(compile(cell.source, f"tutorial cell {number}", "exec"), scope)
+            source = cell.source.replace("from gnuradio.soundspring", "from soundspring")
+            exec(compile(source, f"tutorial cell {number}", "exec"), scope)
         cell.printed = said.getvalue()
         tell(cell.printed)
     return scope

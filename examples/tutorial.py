@@ -112,9 +112,9 @@ for name, layers in LAYERS.items():
     print(f"{layers:2d} layers, {layers * 500:5d} bit/s: PESQ {quality(decoded[name]):.2f}")
 
 # %% [markdown]
-# Listen to them in order. Left below: how much of the latent is still missing after each layer; every layer takes away
-# about the same share of what was left. Right: what the ear gets. Fine structure appears between the harmonics as
-# layers are added.
+# Listen to them in order. Left below: how much of the latent is still missing after each layer; the first layers take
+# away most. Right: the same two seconds at three rates. The more layers, the darker it gets between the harmonics, the
+# fine stripes: noise of the quantiser goes away.
 
 # %%
 left = [((latent - latents(models.codec, tokens[:, :k])) ** 2).mean() / latent.var() for k in range(1, 25)]
@@ -358,9 +358,9 @@ def block_errors(code, order, snr_db):
 
 
 figure, (left_axis, axis) = plt.subplots(1, 2, width_ratios=[1, 2.4], figsize=(9, 2.9))
-y, _ = noisy(map_bits(rng.integers(0, 2, 4000, dtype=np.uint8), 4), 12)
+y, _ = noisy(map_bits(rng.integers(0, 2, 4000, dtype=np.uint8), 4), 15)
 left_axis.plot(y.real, y.imag, ".", ms=1.5)
-left_axis.set(title="16-QAM at 12 dB", aspect="equal")
+left_axis.set(title="16-QAM at 15 dB", aspect="equal")
 thresholds = {}
 for colour, name in enumerate(("wide-1", "reference", "wide-4", "wide-6")):
     phy = profile.load(name).phy.packets[1]
