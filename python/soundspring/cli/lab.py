@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     window.begin()
     application.exec_()
     if args.out:
-        say(f"{args.out}: {window.lab.received.count / 16000:.1f} s of the last scheme")
+        say(f"{args.out}: {window.lab.played_s:.1f} s")
     return 0
 
 

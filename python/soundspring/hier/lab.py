@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from gnuradio import analog, blocks, gr, pdu
 from gnuradio import audio as sound_card
-from gnuradio import blocks, gr, pdu
 
 from ..blocks.channel_model import channel_model
 from ..profile import SAMPLE_RATE, load, load_ladder
@@ -24,6 +24,8 @@ from .transmitter import transmitter
 
 FADINGS = {"none": "awgn", "rayleigh": "rayleigh", "tdl-a": "tdl-a", "tdl-c": "tdl-c"}
 MEMORY_S = 8.0
+BURST_POWER = 52 / 64  # mean power of a burst: active carriers of all
+SMOOTHING = 5e-3  # of the power that opens the spectrum's gate, a share of each sample
 CARD_DELAY = SAMPLE_RATE // 4  # samples that wait before the sound card, so that it never waits for a superframe
 
 
@@ -96,8 +98,10 @@ def heard(sent: tape, received: tape, seconds: float = 4.0) -> tuple[np.ndarray,
     return None if stop < seconds * SAMPLE_RATE or pair[0] is None or pair[1] is None else pair
 
 
-class Lab(gr.top_block):
+class Lab:
     """Speech in a loop, a scheme, a channel, losses; out come sound and what displays want.
+
+    Each scheme has a flowgraph of its own, `top`; displays, file and sound card go from one to the next.
 
     Args:
         speech: float32 [n] at 16 kHz, played again and again.
@@ -112,7 +116,6 @@ class Lab(gr.top_block):
     def __init__(self, speech: np.ndarray, scheme: str = "reference", snr_db: float = 12.0, fading: str = "none",
                  loss: str = "none", out: str | Path | None = None, device: str = "", seed: int = 0,
                  constellation=None, spectrum=None):
-        gr.top_block.__init__(self, "SoundSpring lab")
         if not len(speech):
             raise ValueError("speech: there is no sound in it")
         self._speech, self._position = np.asarray(speech, np.float32), 0
@@ -120,7 +123,6 @@ class Lab(gr.top_block):
         self.fading = self._known("fading", fading, FADINGS)
         self.constellation, self.spectrum = constellation, spectrum
         self._file, self._card = _sound(out, device)
-        self._wires: list[tuple] = []
         self._running, self._past = False, []
         self._put_together(scheme)
 
@@ -132,7 +134,7 @@ class Lab(gr.top_block):
 
     def begin(self) -> None:
         self._running = True
-        self.start()
+        self.top.start()
 
     def end(self) -> None:
         """Stop and complete the file. May be called again."""
@@ -142,8 +144,8 @@ class Lab(gr.top_block):
 
     def _halt(self) -> None:
         if self._running:
-            self.stop()
-            self.wait()
+            self.top.stop()
+            self.top.wait()
         self._running = False
 
     def set_scheme(self, scheme: str) -> None:
@@ -153,8 +155,6 @@ class Lab(gr.top_block):
         self._halt()
         self._position += self.received.count
         self._past = self.fates()
-        for disconnect, wire in self._wires:
-            disconnect(*wire)
         self._put_together(scheme)
         if running:
             self.begin()
@@ -163,6 +163,8 @@ class Lab(gr.top_block):
         """Mean Es/N0 per active carrier from now on."""
         self.snr_db = float(snr_db)
         self.air.set_snr_db(self.snr_db)
+        if self.spectrum is not None:
+            self.gate.set_threshold(self._between())
 
     def set_fading(self, fading: str) -> None:
         """Another channel from now on. ValueError if there is none such."""
@@ -174,13 +176,18 @@ class Lab(gr.top_block):
         self.ends.rx.set_loss(loss, self.seed)
         self.loss = loss
 
+    @property
+    def played_s(self) -> float:
+        """Seconds of sound so far, those of earlier schemes too."""
+        return (self._position + self.received.count) / SAMPLE_RATE
+
     def fates(self) -> list[tuple[str, ...]]:
         """What became of the packets of each superframe so far, those of earlier schemes too."""
         return [*self._past, *self.ends.status()]
 
     def _put_together(self, scheme: str) -> None:
         self.scheme, self.ends = scheme, SCHEMES[self._known("scheme", scheme, SCHEMES)]()
-        ends, self._wires = self.ends, []
+        self.top, ends = gr.top_block("SoundSpring lab"), self.ends
         ends.rx.set_loss(self.loss, self.seed)
         self.sent, self.received, self.monitor = tape(), tape(file=self._file), monitor()
         self.air = channel_model(FADINGS[self.fading], ends.rate, self.snr_db, ends.oversampling, seed=self.seed)
@@ -188,27 +195,24 @@ class Lab(gr.top_block):
         throttle = blocks.throttle(gr.sizeof_float, SAMPLE_RATE)
         throttle.set_max_noutput_items(160)
         self._held = [source, throttle]  # GNU Radio holds none of Python's
-        self._row(source, throttle, ends.tx, self.air, ends.rx, self.received)
-        self._row(throttle, self.sent)
-        self._message(ends.rx, "symbols", self.monitor, "pdus")
+        self.top.connect(source, throttle, ends.tx, self.air, ends.rx, self.received)
+        self.top.connect(throttle, self.sent)
+        self.top.msg_connect((ends.rx, "symbols"), (self.monitor, "pdus"))
         if self._card:
-            self._row(ends.rx, *self._card)
+            self.top.connect(ends.rx, *self._card)
         if self.constellation is not None:
             points = pdu.pdu_to_tagged_stream(gr.types.complex_t, "packet_len")
             self._held.append(points)
-            self._message(ends.rx, "symbols", points, "pdus")
-            self._row(points, self.constellation)
+            self.top.msg_connect((ends.rx, "symbols"), (points, "pdus"))
+            self.top.connect(points, self.constellation)
         if self.spectrum is not None:
-            self._row(self.air, self.spectrum)
+            self.gate = analog.pwr_squelch_cc(self._between(), SMOOTHING, 0, True)
+            self.top.connect(self.air, self.gate, self.spectrum)
 
-    def _row(self, *points) -> None:
-        for wire in zip(points, points[1:], strict=False):
-            self.connect(*wire)
-            self._wires.append((self.disconnect, wire))
-
-    def _message(self, source, out: str, target, into: str) -> None:
-        self.msg_connect((source, out), (target, into))
-        self._wires.append((self.msg_disconnect, ((source, out), (target, into))))
+    def _between(self) -> float:
+        """Power in dB between that of noise alone and that of a burst upon it: the spectrum is of bursts, which are
+        rare."""
+        return float(10 * np.log10(self.ends.oversampling * 10 ** (-self.snr_db / 10) + BURST_POWER / 2))
 
 
 def _sound(out: str | Path | None, device: str) -> tuple:

@@ -4,14 +4,14 @@
 from collections.abc import Callable, Sequence
 
 from PyQt5.QtCore import QRectF, Qt, QTimer
-from PyQt5.QtGui import QColor, QPainter, QPen
+from PyQt5.QtGui import QColor, QPainter
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from ..evaluation.meter import Meter
 from .lab import heard, tape
 
 COLOURS = {"ok": "#3f9b63", "lost": "#d0393e", "undecodable": "#eda338", "desync": "#7d4fa3"}
-WORDS = {"ok": "arrived", "lost": "lost", "undecodable": "came in vain", "desync": "damaged"}
+WORDS = {"ok": "arrived", "lost": "lost", "undecodable": "undecodable", "desync": "damaged"}
 INK, PALE, PAPER = "#24303c", "#d7dde3", "#ffffff"
 FASTER_MS = 200
 
@@ -55,7 +55,7 @@ class LossMap(_Panel):
     """
 
     def __init__(self, columns: int = 100):
-        _Panel.__init__(self, "Packets of the last superframes", 110)
+        _Panel.__init__(self, "Packets of the last superframes, the base below", 110)
         self.columns, self.fates = columns, []
 
     def show_fates(self, fates: Sequence[tuple[str, ...]]) -> None:
@@ -78,15 +78,16 @@ class LossMap(_Panel):
         for column, fates in enumerate(self.fates, first):
             for row, word in enumerate(fates):
                 box = QRectF(area.left() + column * width, area.bottom() - (row + 1) * height, width, height - 1)
-                painter.fillRect(box, QColor(COLOURS[word]))
+                painter.fillRect(box, QColor(COLOURS.get(word, INK)))
         self._legend(painter, legend)
 
     def _legend(self, painter: QPainter, area: QRectF) -> None:
-        step = area.width() / len(COLOURS)
-        for place, (word, colour) in enumerate(COLOURS.items()):
-            left = area.left() + place * step
+        left = area.left()
+        for word, colour in COLOURS.items():
             painter.fillRect(QRectF(left, area.top() + 4, 10, 10), QColor(colour))
-            painter.drawText(QRectF(left + 14, area.top(), step - 14, area.height()), Qt.AlignVCenter, WORDS[word])
+            room = painter.fontMetrics().horizontalAdvance(WORDS[word]) + 4
+            painter.drawText(QRectF(left + 14, area.top(), room, area.height()), Qt.AlignVCenter, WORDS[word])
+            left += room + 28
 
 
 class QualityPlot(_Panel):
@@ -102,26 +103,29 @@ class QualityPlot(_Panel):
         self.update()
 
     def draw(self, painter: QPainter, area: QRectF) -> None:
-        known = [s["pesq_wb"] for s in self.scores if s["pesq_wb"] is not None]
-        text, span, key = "listening ...", (1.0, 4.6), "pesq_wb"
-        if known:
-            text = f"PESQ-WB {known[-1]:.2f}"
-        elif self.scores:
-            text, span, key = f"{self.scores[-1]['lsd_db']:.1f} dB off", (30.0, 0.0), "lsd_db"
-        values = [s[key] for s in self.scores]
-        font = painter.font()
-        font.setPointSizeF(font.pointSizeF() * 1.6)
-        painter.setFont(font)
-        painter.drawText(area, Qt.AlignTop | Qt.AlignRight, text)
-        painter.setPen(QPen(QColor(PALE), 1))
-        painter.drawLine(area.bottomLeft(), area.bottomRight())
-        painter.setPen(Qt.NoPen)
-        painter.setBrush(QColor("#1f6f8b"))
+        last = self.scores[-1] if self.scores else {"pesq_wb": 0.0}
+        if last["pesq_wb"] is None and all(s["pesq_wb"] is None for s in self.scores):
+            key, marks, text = "lsd_db", (25, 20, 15, 10, 5, 0), f"{last['lsd_db']:.1f} dB from the original"
+        else:
+            key, marks, text = "pesq_wb", (1, 2, 3, 4), f"PESQ-WB {last['pesq_wb'] or 1.0:.2f}"
+        painter.drawText(area, Qt.AlignTop | Qt.AlignRight, text if self.scores else "listening ...")
+        area = area.adjusted(18, 22, 0, -6)
+        for mark in marks:
+            y = area.bottom() - _share(mark, marks) * area.height()
+            painter.setPen(QColor(PALE))
+            painter.drawLine(int(area.left()), int(y), int(area.right()), int(y))
+            painter.setPen(QColor(INK))
+            painter.drawText(QRectF(area.left() - 26, y - 8, 20, 16), Qt.AlignRight | Qt.AlignVCenter, str(mark))
         step = area.width() / self.points
-        for place, value in enumerate(values):
-            share = 0.0 if value is None else min(max((value - span[0]) / (span[1] - span[0]), 0.0), 1.0)
-            tall = max(share * (area.height() - 30), 2)
-            painter.drawRect(QRectF(area.left() + place * step, area.bottom() - tall, step - 2, tall))
+        for place, scores in enumerate(self.scores):
+            tall = max(_share(scores[key], marks) * area.height(), 2)
+            left = area.left() + place * step + 1
+            painter.fillRect(QRectF(left, area.bottom() - tall, step - 2, tall), QColor("#1f6f8b"))
+
+
+def _share(value: float | None, marks: Sequence[float]) -> float:
+    """How far up the scale a value stands, 0..1; what could not be scored stands at the bottom."""
+    return 0.0 if value is None else min(max((value - marks[0]) / (marks[-1] - marks[0]), 0.0), 1.1)
 
 
 class Watch:

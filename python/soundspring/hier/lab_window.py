@@ -71,8 +71,8 @@ class LabWindow(QWidget):
         self.points.disable_legend()
         self.points.set_line_alpha(0, 0.6)
         self.air.set_update_time(0.1)
-        self.air.set_y_axis(-90, 0)
-        self.air.set_trigger_mode(qtgui.TRIG_MODE_AUTO, -45, 0)  # bursts are rare: show them rather than the noise
+        self.air.set_y_axis(-80, -10)
+        self.air.set_fft_average(0.3)
         self.air.disable_legend()
         self.air.enable_grid(True)
 
@@ -141,7 +141,7 @@ class LabWindow(QWidget):
         load, self._cpu = (used - self._cpu[1]) / max(now - self._cpu[0], 1e-3), (now, used)
         missing = f"{100 * (1 - recent.count('ok') / len(recent)):.0f} %" if recent else "-"
         snr = lab.monitor.last.get("snr_db")
-        played = f"{lab.received.count / 16000:.1f} s"
+        played = f"{lab.played_s:.1f} s"
         rows = {"Sends": lab.ends.about, "SNR measured": "-" if snr is None else f"{snr:.1f} dB",
                 "Packets missing of late": missing, "Played": played, "Load": f"{100 * load:.0f} % of a core"}
         self._status.setText("".join(f"<p><b>{name}</b><br>{text}</p>" for name, text in rows.items()))
