@@ -203,8 +203,9 @@ plt.show()
 #
 # A range coder turns a row of symbols and their probabilities into bits, hardly more than the ideal number. It begins
 # with the interval from 0 to 1 and narrows it down to the part that belongs to each symbol in turn. In the end it
-# names the shortest binary fraction inside. The decoder needs exactly the same probabilities, on any machine, so they
-# are rounded to whole numbers first (`coding/pmf.py`).
+# names the shortest binary fraction inside; zeros at its end need not be written, which may even save a bit. The
+# decoder needs exactly the same probabilities, on any machine, so they are rounded to whole numbers first
+# (`coding/pmf.py`).
 #
 # A superframe is five frames of 12 layers, coded here as the profile `reference` does: the three *base* layers first,
 # then the nine of the *enhancement* packet, which may look at the base. Each layer knows the ones below it.
