@@ -530,8 +530,9 @@ print("bits a token:", np.round(per_layer, 1))
 print("bit/s a layer:", np.round(per_layer * 50).astype(int))
 
 # %% [markdown]
-# What repeats itself over time, pitch and loudness, sits in the lowest layers; fine layers look more and more like
-# noise.
+# The first layer costs most because nothing is known when it is coded. Given the past it would be far cheaper (section
+# 4), but then a lost packet would spoil the next; the real base packet codes three of its frames first and the two
+# between them afterwards. Each later layer knows those below it; the higher, the more it looks like noise.
 #
 # **2.**
 
@@ -550,8 +551,8 @@ for name, process in LOSSES.items():
     print(f"{name:14s} {100 * np.mean(share):4.1f} % lost, PESQ {np.mean(scores):.2f} ({spread})")
 
 # %% [markdown]
-# The draws scatter more than the two kinds of loss differ: in a burst only the first superframe has a fresh past to go
-# by, but there are fewer beginnings of a gap, and PESQ, a mean over time, likes that. Ears differ: 0.3 s is a word.
+# The draws scatter about as much as the two kinds of loss differ. Within a burst only the first superframe has a fresh
+# past to go by; on the other hand there are fewer gaps. What listeners mind is their length: 0.3 s is a word.
 #
 # **3.**
 

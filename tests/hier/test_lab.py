@@ -94,9 +94,11 @@ DRIVE = """
 import json, sys, time
 import soundfile
 from PyQt5.QtWidgets import QApplication
+from soundspring.hier import lab, lab_window
 from soundspring.hier.lab_window import LabWindow
 
 LIMIT_S = float(sys.argv[3])
+lab_window.heard = lambda *tapes: lab.heard(*tapes, seconds=1.0)  # sooner than after four
 application = QApplication(["test"])
 window = LabWindow(soundfile.read(sys.argv[1], dtype="float32")[0], out="out.wav", snr_db=20)
 window.show()
@@ -122,8 +124,9 @@ until(lambda: len(window.lab.fates()) > count + 10 and set(window.lab.fates()[-1
 facts["snr"] = [window.lab.snr_db, window.lab.air._snr_db]
 window.snr.setValue(40)
 window.fading.setCurrentText("none")
-window.scheme.setCurrentText("wide-5")
-until(lambda: window.watch.quality.scores and window.lab.fates()[-1] == ("ok", "ok"))
+window.scheme.setCurrentText("wide-2")
+until(lambda: window.lab.fates()[-1] == ("ok", "ok"))
+until(lambda: window.watch.quality.scores)
 facts |= {"scheme": window.lab.scheme, "status": window._status.text(), "scores": window.watch.quality.scores[-1]}
 window.grab().save(sys.argv[2])
 window.close()
@@ -152,8 +155,8 @@ def driven(tiny_models_dir, tmp_path_factory):
 
 
 def test_controls_act_while_it_plays(driven):
-    assert driven["clear"] == 0 and driven["snr"] == [-10, -10] and driven["scheme"] == "wide-5"
-    assert "12 kbit/s" in driven["status"] and driven["scores"]["lsd_db"] > 0
+    assert driven["clear"] == 0 and driven["snr"] == [-10, -10] and driven["scheme"] == "wide-2"
+    assert "6 kbit/s" in driven["status"] and driven["scores"]["lsd_db"] > 0
 
 
 def test_the_window_shows_losses_in_colour(driven):

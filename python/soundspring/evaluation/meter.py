@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 
-NICENESS = 15
+NICENESS = 5
+_log = logging.getLogger(__name__)
 FLOOR_DB = -60.0
 
 
@@ -30,10 +32,14 @@ class Meter:
         return True
 
     def poll(self) -> dict[str, float | None] | None:
-        """The scores of the pair taken last, once; None while there are none. Keys as of `measure`."""
+        """The scores of the pair taken last, once; None while there are none, or it failed. Keys: `measure`."""
         if self._job is None or not self._job.done():
             return None
         job, self._job = self._job, None
+        if (error := job.exception()) is not None:  # a display must not fall over it
+            _log.warning("quality not measured: %s", error)
+            self.close()
+            return None
         return job.result()
 
     def close(self) -> None:
