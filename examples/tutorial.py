@@ -377,7 +377,7 @@ for colour, name in enumerate(("wide-1", "reference", "wide-4", "wide-6")):
     print(f"{name:10s}{efficiency:5.2f} bits a point; Shannon's limit {limit:5.1f} dB; "
           f"a tenth lost at {thresholds[name]:5.1f} dB, where {uncoded:4.1f} % of the bits come wrong")
 axis.set(xlabel="SNR / dB", ylabel="packets lost", ylim=(0.2 / BLOCKS, 1.2), title="dotted: Shannon's limits")
-axis.legend()
+figure.legend(loc="outside right upper")
 plt.show()
 
 # %% [markdown]
@@ -408,19 +408,19 @@ def over_the_air(snr_db, channel="awgn", seed=0):
 cliff = {}
 for snr_db in SNRS:
     audio, lost = over_the_air(snr_db)
-    score = quality(audio) if np.abs(audio).max() > 0.02 else 1.04  # of silence PESQ knows nothing
+    score = quality(audio) if lost[0] < 0.9 else np.nan  # of near silence PESQ knows nothing
     cliff[snr_db] = (score, *lost)
     listen(f"snr{snr_db:+g}", audio)
     print(f"{snr_db:5.1f} dB: base lost {100 * lost[0]:5.1f} %, enhancement {100 * lost[1]:5.1f} %, PESQ {score:.2f}")
 
 scores, base, fine = np.array(list(cliff.values())).T
-figure, (above, below) = plt.subplots(1, 2)
-above.plot(SNRS, 100 * base, "o-", label="base")
-above.plot(SNRS, 100 * fine, "o-", label="enhancement")
-above.set(xlabel="SNR / dB", ylabel="packets lost / %")
-above.legend()
-below.plot(SNRS, scores, "o-")
-below.set(xlabel="SNR / dB", ylabel="PESQ", ylim=(1, None))
+figure, (left_axis, axis) = plt.subplots(1, 2)
+left_axis.plot(SNRS, 100 * base, "o-", ms=4, label="base")
+left_axis.plot(SNRS, 100 * fine, "o-", ms=4, label="enhancement")
+left_axis.set(xlabel="SNR / dB", ylabel="packets lost / %")
+left_axis.legend()
+axis.plot(SNRS, scores, "o-", ms=4)
+axis.set(xlabel="SNR / dB", ylabel="PESQ", ylim=(1, None), xlim=left_axis.get_xlim())
 plt.show()
 
 # %% [markdown]
@@ -486,7 +486,8 @@ curves = {name: [fidelity(x, scheme(snr)) for snr in gammas] for name, scheme in
 figure, axis = plt.subplots(figsize=(6, 3))
 for name, curve in curves.items():
     axis.plot(gammas, curve, "o-", ms=3, lw=2.5 if name == "analog" else 1.2, label=name)
-axis.set(xlabel="SNR / dB", ylabel="signal to error / dB")
+axis.plot(gammas, 20 * np.log10(1 + 10 ** (gammas / 10)), "k:", lw=1, label="limit of all schemes")
+axis.set(xlabel="SNR / dB", ylabel="signal to error / dB", ylim=(-1, 30))
 axis.legend()
 plt.show()
 for name, curve in curves.items():
@@ -494,9 +495,11 @@ for name, curve in curves.items():
     print(f"{name:15s} steepest {steepest:5.1f} dB per dB of SNR; at the ends {curve[0]:5.1f} and {curve[-1]:5.1f} dB")
 
 # %% [markdown]
-# Read the picture twice. *At one SNR*, known beforehand: the right digital scheme wins, and the more so the higher the
-# SNR, because repeating a number is a poor use of the second half of a symbol, while more bits halve the error again
-# and again. *Over all SNRs*, with one scheme that cannot be changed: each digital curve is a stair with a single step,
+# Read the picture twice. *At one SNR*, known beforehand: no scheme can pass the dotted limit, an error of $(1 +
+# \gamma)^{-2}$, and it is the digital ones that can come near it, with better quantisers and longer codes than these.
+# Of the simple ones here the best wins at high SNR, just above its threshold: repeating a number is a poor use of the
+# second half of a symbol, while each further bit divides the error by four. At low SNR even this simple analog scheme
+# is ahead. *Over all SNRs*, with one scheme that cannot be changed: each digital curve is a stair with a single step,
 # the analog one a slope. Below the step of a digital scheme the analog one is better, and far above it again.
 #
 # Speech is no Gaussian vector, and repetition is no good code. *Deep joint source-channel coding* (JSCC) keeps the
