@@ -5,48 +5,78 @@ from __future__ import annotations
 
 import logging
 import os
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+import pickle
+import subprocess
+import sys
+import threading
 
 import numpy as np
 
 NICENESS = 5
-_log = logging.getLogger(__name__)
 FLOOR_DB = -60.0
+_log = logging.getLogger(__name__)
 
 
 class Meter:
-    """Scores a pair of sounds at a time. The process starts with the first pair and ends with `close`."""
+    """Scores a pair of sounds at a time. The process starts with the first pair and ends with `close`, or with us."""
 
     def __init__(self):
-        self._pool: ProcessPoolExecutor | None = None
-        self._job: Future | None = None
+        self._process: subprocess.Popen | None = None
+        self._thread: threading.Thread | None = None
+        self._scores: dict[str, float | None] | None = None
 
     def offer(self, reference: np.ndarray, received: np.ndarray) -> bool:
         """Take a pair, float32 [n] at 16 kHz and aligned; False, and it is left out, while another is being scored."""
-        if self._job is not None:
+        if self._thread is not None:
             return False
-        if self._pool is None:  # spawned: a fork would inherit the threads' locks
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"), os.nice, (NICENESS,))
-        self._job = self._pool.submit(measure, reference, received)
+        if self._process is None:
+            self._process = _start()
+        self._thread = threading.Thread(target=self._ask, args=(self._process, (reference, received)), daemon=True)
+        self._thread.start()
         return True
 
     def poll(self) -> dict[str, float | None] | None:
-        """The scores of the pair taken last, once; None while there are none, or it failed. Keys: `measure`."""
-        if self._job is None or not self._job.done():
+        """The scores of the pair taken last, once; None while there are none or they failed. Keys as of `measure`."""
+        if self._thread is None or self._thread.is_alive():
             return None
-        job, self._job = self._job, None
-        if (error := job.exception()) is not None:  # a display must not fall over it
-            _log.warning("quality not measured: %s", error)
-            self.close()
-            return None
-        return job.result()
+        self._thread, scores, self._scores = None, self._scores, None
+        if scores is None:
+            self.close()  # the next pair starts the process again
+        return scores
 
     def close(self) -> None:
         """End the process. May be called again."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = self._job = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+        self._process = None
+
+    def _ask(self, process: subprocess.Popen, pair: tuple) -> None:
+        try:
+            pickle.dump(pair, process.stdin)
+            process.stdin.flush()
+            self._scores = pickle.load(process.stdout)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            _log.debug("quality not measured: %s", error)  # it was ended, by `close` perhaps
+
+
+def _start() -> subprocess.Popen:
+    """A process of its own rather than of `multiprocessing`, which would run the flowgraph's program once more."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def serve() -> None:
+    """Score the pairs that come on standard input until it ends."""
+    os.nice(NICENESS)
+    while True:
+        try:
+            pair = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        pickle.dump(measure(*pair), sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def measure(reference: np.ndarray, received: np.ndarray) -> dict[str, float | None]:
