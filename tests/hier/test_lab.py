@@ -57,7 +57,7 @@ def test_everything_changes_while_it_plays(tiny_models, speech_like, tmp_path):
         flow.set_scheme("wide-0")  # the base alone
         until(lambda: len(flow.fates()) > before + 5)
         assert flow.fates()[-1] == ("ok",) and flow.scheme == "wide-0"
-        sent, received = lab.heard(flow.sent, flow.received, 0.3)
+        sent, received = flow.heard(0.3)
         assert len(sent) == len(received) == 4800 and np.abs(sent).max() > 0.01
     finally:
         flow.end()
@@ -72,6 +72,9 @@ def test_what_is_heard_is_aligned_with_what_was_sent(tiny_models, speech_like, t
     flow.begin()
     until(lambda: flow.received.count > 8000)
     flow.end()
+    stop = flow.received.count
+    assert np.array_equal(flow.heard(0.3)[0], np.take(speech_like, np.arange(stop - 4800, stop), mode="wrap"))
+    assert flow.source.count - stop <= lab.AHEAD
     wanted = link.run(link.Link(profile.load("reference"), tiny_models), speech_like[:12800]).audio
     assert np.abs(soundfile.read(tmp_path / "out.wav")[0][:8000] - wanted[:8000]).max() < 2 / 32768
 
@@ -94,13 +97,13 @@ DRIVE = """
 import json, sys, time
 import soundfile
 from PyQt5.QtWidgets import QApplication
-from soundspring.hier import lab, lab_window
 from soundspring.hier.lab_window import LabWindow
 
 LIMIT_S = float(sys.argv[3])
-lab_window.heard = lambda *tapes: lab.heard(*tapes, seconds=1.0)  # sooner than after four
 application = QApplication(["test"])
 window = LabWindow(soundfile.read(sys.argv[1], dtype="float32")[0], out="out.wav", snr_db=20)
+heard = window.lab.heard
+window.lab.heard = lambda: heard(1.0)  # sooner than after four seconds
 window.show()
 window.begin()
 

@@ -7,6 +7,7 @@ Schemes are looked up by name in `SCHEMES`: each is a function that makes the tw
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,9 @@ FADINGS = {"none": "awgn", "rayleigh": "rayleigh", "tdl-a": "tdl-a", "tdl-c": "t
 MEMORY_S = 8.0
 BURST_POWER = 52 / 64  # mean power of a burst: active carriers of all
 SMOOTHING = 5e-3  # of the power that opens the spectrum's gate, a share of each sample
+AHEAD = SAMPLE_RATE  # samples that the source may be ahead of what is heard: some superframes
+CLOCK_SLACK = SAMPLE_RATE // 10
+STALL_S, IDLE_S = 2.0, 0.005
 CARD_DELAY = SAMPLE_RATE // 4  # samples that wait before the sound card, so that it never waits for a superframe
 
 
@@ -91,11 +95,42 @@ class tape(gr.sync_block):
             return self._ring[np.arange(start, stop) % len(self._ring)].copy()
 
 
-def heard(sent: tape, received: tape, seconds: float = 4.0) -> tuple[np.ndarray, np.ndarray] | None:
-    """What was played last, and what was sent for it, float32 [n] each; None while there is not so much."""
-    stop = received.count
-    pair = tuple(t.between(stop - int(seconds * SAMPLE_RATE), stop) for t in (sent, received))
-    return None if stop < seconds * SAMPLE_RATE or pair[0] is None or pair[1] is None else pair
+class voice(gr.sync_block):
+    """A source of speech in a loop, in real time, but never far ahead of what is heard of it.
+
+    Packets wait in queues without end, so on a machine that is too slow a source that only went by the clock would let
+    controls act later and later.
+
+    Args:
+        speech: float32 [n] at 16 kHz, from `position` on. heard: gives how many samples have been heard.
+    """
+
+    def __init__(self, speech: np.ndarray, position: int, heard: Callable[[], int]):
+        gr.sync_block.__init__(self, name="SoundSpring voice", in_sig=None, out_sig=[np.float32])
+        self._speech, self._position, self._heard = speech, position, heard
+        self.count, self._due, self._now = 0, 0.0, None
+        self._last, self._moved, self._grace = 0, 0.0, 0
+
+    def work(self, input_items, output_items) -> int:
+        made = min(len(output_items[0]), self._allowed(time.monotonic()))
+        if made <= 0:
+            time.sleep(IDLE_S)  # the scheduler would call again at once
+            return 0
+        places = np.arange(made) + self._position + self.count
+        output_items[0][:made] = self._speech[places % len(self._speech)]
+        self.count += made
+        return made
+
+    def _allowed(self, now: float) -> int:
+        """Samples that may go out by the clock and by what is heard."""
+        elapsed, self._now = (0.0 if self._now is None else now - self._now), now
+        self._due = min(self._due + elapsed * SAMPLE_RATE, self.count + CLOCK_SLACK)
+        heard = self._heard()
+        if heard != self._last:
+            self._last, self._moved, self._grace = heard, now, 0
+        elif now - self._moved > STALL_S:  # a scheme that needs more samples before it says anything
+            self._moved, self._grace = now, self._grace + AHEAD // 4
+        return int(min(self._due, heard + AHEAD + self._grace)) - self.count
 
 
 class Lab:
@@ -176,6 +211,15 @@ class Lab:
         self.ends.rx.set_loss(loss, self.seed)
         self.loss = loss
 
+    def heard(self, seconds: float = 4.0) -> tuple[np.ndarray, np.ndarray] | None:
+        """What was sent for what was heard last, and that, float32 [n] each; None while there is not so much."""
+        stop = self.received.count
+        start = stop - int(seconds * SAMPLE_RATE)
+        got = self.received.between(start, stop)
+        if got is None or start < 0:
+            return None
+        return self._speech[np.arange(self._position + start, self._position + stop) % len(self._speech)], got
+
     @property
     def played_s(self) -> float:
         """Seconds of sound so far, those of earlier schemes too."""
@@ -189,22 +233,17 @@ class Lab:
         self.scheme, self.ends = scheme, SCHEMES[self._known("scheme", scheme, SCHEMES)]()
         self.top, ends = gr.top_block("SoundSpring lab"), self.ends
         ends.rx.set_loss(self.loss, self.seed)
-        self.sent, self.received, self.monitor = tape(), tape(file=self._file), monitor()
+        self.received, self.monitor = tape(file=self._file), monitor()
         self.air = channel_model(FADINGS[self.fading], ends.rate, self.snr_db, ends.oversampling, seed=self.seed)
-        source = blocks.vector_source_f(np.roll(self._speech, -self._position % len(self._speech)).tolist(), True)
-        throttle = blocks.throttle(gr.sizeof_float, SAMPLE_RATE)
-        throttle.set_max_noutput_items(160)
-        self._held = [source, throttle]  # GNU Radio holds none of Python's
-        self.top.connect(source, throttle, ends.tx, self.air, ends.rx, self.received)
-        self.top.connect(throttle, self.sent)
+        self.source = voice(self._speech, self._position, lambda: self.received.count)
+        self.top.connect(self.source, ends.tx, self.air, ends.rx, self.received)
         self.top.msg_connect((ends.rx, "symbols"), (self.monitor, "pdus"))
         if self._card:
             self.top.connect(ends.rx, *self._card)
         if self.constellation is not None:
-            points = pdu.pdu_to_tagged_stream(gr.types.complex_t, "packet_len")
-            self._held.append(points)
-            self.top.msg_connect((ends.rx, "symbols"), (points, "pdus"))
-            self.top.connect(points, self.constellation)
+            self.points = pdu.pdu_to_tagged_stream(gr.types.complex_t, "packet_len")
+            self.top.msg_connect((ends.rx, "symbols"), (self.points, "pdus"))
+            self.top.connect(self.points, self.constellation)
         if self.spectrum is not None:
             self.gate = analog.pwr_squelch_cc(self._between(), SMOOTHING, 0, True)
             self.top.connect(self.air, self.gate, self.spectrum)

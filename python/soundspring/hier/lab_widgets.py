@@ -8,12 +8,14 @@ from PyQt5.QtGui import QColor, QPainter
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from ..evaluation.meter import Meter
-from .lab import heard, tape
+from .lab import tape
 
 COLOURS = {"ok": "#3f9b63", "lost": "#d0393e", "undecodable": "#eda338", "desync": "#7d4fa3"}
 WORDS = {"ok": "arrived", "lost": "lost", "undecodable": "undecodable", "desync": "damaged"}
 INK, PALE, PAPER = "#24303c", "#d7dde3", "#ffffff"
 FASTER_MS = 200
+WINDOW = 4 * 16000  # samples that are scored at a time
+LONG_S = 120.0  # what is remembered of the sound sent, should the machine be too slow for real time
 
 
 class _Panel(QWidget):
@@ -166,10 +168,16 @@ def watch_flowgraph(flowgraph, speech, receiver) -> Watch:
         flowgraph: the generated class's instance, with a `top_layout`.
         speech: block whose output goes into the transmitter. receiver: a `receiver` with first_sequence 0.
     """
-    sent, received = tape(), tape()
+    sent, received = tape(LONG_S), tape()
     flowgraph.connect(speech, sent)
     flowgraph.connect(receiver, received)
-    watch = Watch(lambda: receiver.entropy.counts.status, lambda: heard(sent, received))
+
+    def pair():
+        stop = received.count
+        both = [t.between(stop - WINDOW, stop) for t in (sent, received)]
+        return None if stop < WINDOW or both[0] is None or both[1] is None else both
+
+    watch = Watch(lambda: receiver.entropy.counts.status, pair)
     flowgraph.top_layout.addWidget(watch.losses)
     flowgraph.top_layout.addWidget(watch.quality)
     flowgraph.soundspring_watch = (watch, sent, received)  # GNU Radio holds none of Python's

@@ -18,7 +18,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from .lab import FADINGS, SCHEMES, Lab, heard
+from .lab import FADINGS, SCHEMES, Lab
 from .lab_widgets import Watch
 
 LOSSES = {"none": "none", "5 %": "bernoulli:0.05", "10 %": "bernoulli:0.1", "20 %": "bernoulli:0.2",
@@ -43,7 +43,7 @@ class LabWindow(QWidget):
         self.points = qtgui.const_sink_c(POINTS, "Equalised symbols", 1, None)
         self.air = qtgui.freq_sink_c(1024, window.WIN_BLACKMAN_hARRIS, 0, 2e6, "On the air", 1, None)
         self.lab = Lab(speech, constellation=self.points, spectrum=self.air, **settings)
-        self.watch = Watch(self.lab.fates, lambda: heard(self.lab.sent, self.lab.received))
+        self.watch = Watch(self.lab.fates, lambda: self.lab.heard())
         self._set_up_sinks()
         self._set_up_controls()
         self._lay_out()
