@@ -272,6 +272,7 @@ listen("through-packets", received)
 decoder = whole.entropy_decoder()
 coded = sum(int(decoder.push(*frame).received.sum()) for frame in sent)
 print(f"{counts.packets_sent} packets with {coded / len(sent) / 5:.1f} layers on average;")
+print(f"{counts.copy_bits / len(sent):.0f} bits a superframe go into copies, of which section 6 tells;")
 print(f"a token costs {counts.model_bits / coded:.2f} bits instead of 10, {100 - 10 * counts.model_bits / coded:.0f} % "
       f"saved; PESQ {quality(received):.2f} where the nearest tokens have {quality(decoded['6k']):.2f}")
 
@@ -281,6 +282,10 @@ print(f"a token costs {counts.model_bits / coded:.2f} bits instead of 10, {100 -
 # Radio loses packets. What should the receiver play where one is missing? It may *mute*; it may *repeat* the last
 # frame and fade; or it may ask the language model what most likely stood there. A missing token is just a hidden one:
 # game and network are those of section 4.
+#
+# To conceal one must first have lost: the enhancement packet of `reference` carries the lowest layers of the
+# superframe before once more. Where a superframe is lost and the next one comes, the voice goes on with those
+# *copies*, and only what is missing above them is guessed. That costs bits, and 100 ms of waiting.
 #
 # Whole superframes are lost here, a tenth of a second each. The differences are small beside those between voices and
 # between the places that are hit, so each figure is a mean over several draws of losses; `models/lm/CARD.md` has
@@ -554,8 +559,9 @@ for name, process in LOSSES.items():
     print(f"{name:14s} {100 * np.mean(share):4.1f} % lost, PESQ {np.mean(scores):.2f} ({spread})")
 
 # %% [markdown]
-# The draws scatter about as much as the two kinds of loss differ. Within a burst only the first superframe has a fresh
-# past to go by; on the other hand there are fewer gaps. What listeners mind is their length: 0.3 s is a word.
+# Copies mend single losses: the next packet brings the lowest layers once more. Of a burst of three superframes only
+# the last is mended, and the first two are guessed from ever older knowledge. Single draws scatter widely all the
+# same.
 #
 # **3.**
 
