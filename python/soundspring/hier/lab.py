@@ -123,7 +123,9 @@ class voice(gr.sync_block):
 
     def _allowed(self, now: float) -> int:
         """Samples that may go out by the clock and by what is heard."""
-        elapsed, self._now = (0.0 if self._now is None else now - self._now), now
+        if self._now is None:
+            self._now = self._moved = now
+        elapsed, self._now = now - self._now, now
         self._due = min(self._due + elapsed * SAMPLE_RATE, self.count + CLOCK_SLACK)
         heard = self._heard()
         if heard != self._last:
