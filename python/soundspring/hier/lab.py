@@ -58,7 +58,7 @@ def digital(name: str) -> Ends:
     kinds = {1: "BPSK", 2: "QPSK"}
     qam = ", ".join(f"{kinds.get(p.bits_per_symbol, f'{1 << p.bits_per_symbol}-QAM')} rate "
                     f"{p.payload_bits / p.code_bits:.2f}" for p in phy.packets)
-    about = f"{profile.raw_bps / 1000:g} kbit/s raw; {qam}"
+    about = f"{sum(profile.room) * profile.superframes_per_second / 1000:.1f} kbit/s; {qam}"
     rate = phy.rate * phy.oversampling
     return Ends(transmitter(name), rx, lambda: rx.entropy.counts.status, about, rate, phy.oversampling)
 
