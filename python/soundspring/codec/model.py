@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .bands import Bands, mel_filters
+from .compander import Compander
 from .layers import CausalStack
 from .mdct import Mdct
 from .rvq import ResidualQuantizer
@@ -43,11 +44,6 @@ class CodecConfig:
             raise ValueError(f"bands: the widths must sum to hop = {self.hop}, not {sum(self.bands)}")
 
 
-def _level(x: torch.Tensor) -> torch.Tensor:
-    """Root mean square of each frame, kept off zero: [..., hop] -> [..., 1]."""
-    return (x.pow(2).mean(-1, keepdim=True) + 1e-4).sqrt()
-
-
 @dataclass
 class EncoderState:
     tail: torch.Tensor
@@ -71,6 +67,7 @@ class Codec(nn.Module):
         super().__init__()
         self.config = c = config or CodecConfig()
         self.mdct = Mdct(c.hop)
+        self.compander = Compander(c.power, c.gain, c.frame_power)
         self.enc_skip = nn.Linear(c.hop, c.latent)
         self.enc_in = nn.Linear(c.hop, c.dim)
         self.bands = Bands(c.bands)
@@ -99,15 +96,11 @@ class Codec(nn.Module):
 
     def compress(self, x: torch.Tensor) -> torch.Tensor:
         """MDCT coefficients [..., hop] -> the same, compressed."""
-        x = x * self.config.gain
-        x = x.sign() * (x.abs() + 1e-5).pow(self.config.power)
-        return x * _level(x).pow(self.config.frame_power - 1)
+        return self.compander.compress(x)
 
     def expand(self, y: torch.Tensor) -> torch.Tensor:
         """The inverse of `compress`."""
-        y = y * _level(y).pow(1 / self.config.frame_power - 1)
-        # The small offset keeps the gradient of the power finite at zero.
-        return y.sign() * (y.abs() + 1e-5).pow(1 / self.config.power) / self.config.gain
+        return self.compander.expand(y)
 
     def encoder_state(self, batch: int = 1) -> EncoderState:
         return EncoderState(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.encoder.initial_state(batch))
