@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The analog scheme: one network from sound to symbols, one from noisy symbols back, for every SNR.
+
+Its straight part is linear, like SoftCast (Jakubczak, Katabi, HotMobile 2011): companded MDCT coefficients, scaled, are
+the symbols, and the receiver weighs them as Wiener would. The networks beside it learn what that misses. Only the
+receiver knows the noise.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+
+from ..codec.bands import Bands, mel_filters
+from ..codec.compander import Compander
+from ..codec.mdct import Mdct
+from .layers import SuperframeStack
+from .spread import Spread
+
+
+@dataclass(frozen=True)
+class JsccConfig:
+    """Sizes. `symbols` a burst carries; `superframe` frames of `hop` samples share it; `past` frames seen before it.
+
+    power, gain, frame_power: of codec.compander. mel, bands: of which levels are told and stated, as in the codec.
+    """
+
+    sample_rate: int = 16000
+    hop: int = 320
+    superframe: int = 5
+    symbols: int = 816
+    dim: int = 256
+    hidden: int = 704
+    encoder_blocks: int = 2
+    decoder_blocks: int = 4
+    past: int = 6
+    power: float = 0.75
+    gain: float = 12.0
+    frame_power: float = 0.5
+    mel: int = 40
+    bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
+
+    def __post_init__(self):
+        object.__setattr__(self, "bands", tuple(self.bands))  # YAML has lists
+        if sum(self.bands) != self.hop:
+            raise ValueError(f"bands: the widths must sum to hop = {self.hop}, not {sum(self.bands)}")
+
+
+@dataclass
+class State:
+    """What one end remembers: a hop of sound, and the past of its blocks."""
+
+    tail: torch.Tensor
+    stack: list[torch.Tensor]
+
+
+class Jscc(nn.Module):
+    """Audio [B, n*superframe*hop] float32 in [-1, 1] <-> symbols complex64 [B, n, symbols] of unit mean power.
+
+    Every function takes and returns the state that the next call needs. Audio comes back `delay` samples late.
+    """
+
+    def __init__(self, config: JsccConfig | None = None):
+        super().__init__()
+        self.config = c = config or JsccConfig()
+        self.mdct, self.bands = Mdct(c.hop), Bands(c.bands)
+        self.compander = Compander(c.power, c.gain, c.frame_power)
+        self.spread = Spread(c.superframe, c.symbols)
+        width, levels = self.spread.width, c.mel + len(c.bands)
+        self.register_buffer("mel", mel_filters(c.mel, 2 * c.hop, c.sample_rate)[1:], persistent=False)
+        self.enc_skip = nn.Linear(c.hop, width)
+        self.level_skip = nn.Linear(levels, width, bias=False)
+        self.enc_in, self.level_in = nn.Linear(c.hop, c.dim), nn.Linear(levels, c.dim, bias=False)
+        self.encoder = SuperframeStack(c.encoder_blocks, c.dim, c.hidden, c.superframe, c.past)
+        self.enc_out = nn.Linear(c.dim, width)
+        self.log_power = nn.Parameter(torch.zeros(width))  # of each value, as the receiver expects it
+        self.dec_in = nn.Linear(width + width // 2, c.dim)
+        self.decoder = SuperframeStack(c.decoder_blocks, c.dim, c.hidden, c.superframe, c.past)
+        self.dec_out, self.dec_skip = nn.Linear(c.dim, c.hop), nn.Linear(width, c.hop)
+        self.level_out = nn.Linear(c.dim, len(c.bands))
+        self.level_dec_skip = nn.Linear(width, len(c.bands), bias=False)
+        nn.init.constant_(self.level_out.bias, -5.0)
+
+    @property
+    def delay(self) -> int:
+        """Samples by which decoded audio lags the input: the overlap of the transform."""
+        return self.config.hop
+
+    @property
+    def samples(self) -> int:
+        """Of a superframe."""
+        return self.config.superframe * self.config.hop
+
+    def encoder_state(self, batch: int = 1) -> State:
+        return State(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.encoder.initial_state(batch))
+
+    def decoder_state(self, batch: int = 1) -> State:
+        return State(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.decoder.initial_state(batch))
+
+    def levels(self, windows: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        """What the encoder is told of the levels of windows [B, T, 2*hop], about -1..1: [B, T, mel + bands]."""
+        mel = 0.5 * torch.log10(self.mdct.power(windows, coefficients) @ self.mel + 1e-6) + 1.5
+        return torch.cat([mel, 0.3 * self.bands.levels(coefficients) + 1.5], -1)
+
+    def encode(self, audio: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """audio [B, n*superframe*hop] -> symbols complex64 [B, n, symbols]."""
+        windows, tail = self.mdct.windows(audio, state.tail)
+        coefficients = windows @ self.mdct.basis
+        x, levels = self.compander.compress(coefficients), self.levels(windows, coefficients)
+        h, stack = self.encoder(self.enc_in(x) + self.level_in(levels), state.stack)
+        values = self.enc_skip(x) + self.level_skip(levels) + self.enc_out(h)
+        return self.spread.spread(values.unflatten(1, (-1, self.config.superframe))), State(tail, stack)
+
+    def weigh(self, symbols: torch.Tensor, noise_var: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Symbols [B, n, symbols] and their noise variance -> values [B, T, width] and reliabilities [B, T, width/2].
+
+        Both are 0 where the variance is infinite: nothing came. A value of power p becomes the estimate y p / (p + v).
+        """
+        keep = torch.isfinite(noise_var)
+        noise = self.spread.gather_real(torch.where(keep, noise_var, 1.0))
+        known = self.spread.gather_real(keep.float())
+        values = self.spread.gather(torch.where(keep, symbols, 0.0))
+        power = self.log_power.exp()
+        weight = power / (power + noise.repeat_interleave(2, -1))
+        # A variance of 10 gives 0, one of 0.001 gives 1.
+        reliability = known * ((1 - torch.log10(noise + 1e-4)) / 4).clamp(min=0.0)
+        return (values * weight).flatten(1, 2), reliability.flatten(1, 2)
+
+    def spectrum(
+        self, symbols: torch.Tensor, noise_var: torch.Tensor, stack: list[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """As `decode`, -> MDCT coefficients [B, T, hop], levels of their bands [B, T, bands], state of the blocks."""
+        values, reliability = self.weigh(symbols, noise_var)
+        h, stack = self.decoder(self.dec_in(torch.cat([values, reliability], -1)), stack)
+        levels = (self.level_out(h) + self.level_dec_skip(values)).float().clamp(-10.0, 2.0)
+        shape = self.compander.expand((self.dec_out(h) + self.dec_skip(values)).float())
+        return self.bands.bring_to(shape, levels), levels, stack
+
+    def decode(self, symbols: torch.Tensor, noise_var: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Symbols complex [B, n, symbols], noise variance float [B, n, symbols] (inf: lost) -> audio, `delay` late."""
+        coefficients, _, stack = self.spectrum(symbols, noise_var, state.stack)
+        audio, tail = self.mdct.synthesise(coefficients, state.tail)
+        return audio, State(tail, stack)
+
+    @torch.no_grad()
+    def begin_linear(self, audio: torch.Tensor) -> None:
+        """Start as SoftCast: each coefficient a value of power in proportion to its deviation in audio [B, N].
+
+        The values that are left over begin with the levels of as many ranges of bands, which the scaling to unit power
+        takes out of the rest.
+        """
+        c, windows = self.config, self.mdct.windows(audio, self.encoder_state(len(audio)).tail)[0]
+        coefficients = windows @ self.mdct.basis
+        deviation = self.compander.compress(coefficients).pow(2).mean((0, 1)).sqrt().clamp(min=1e-3)
+        scale = (deviation.mean() / deviation).sqrt() / deviation.mean()
+        linear = (self.enc_skip, self.level_skip, self.enc_out, self.dec_skip, self.dec_out)
+        for layer in linear:
+            layer.weight.mul_(0.02)
+        own = min(c.hop, self.spread.width)
+        place = torch.arange(own)
+        self.enc_skip.weight[place, place] += scale[:own]
+        self.dec_skip.weight[place, place] += 1 / scale[:own]
+        self.log_power[:own] = (deviation / deviation.mean()).log()[:own]
+        rest = self.spread.width - own
+        for i, part in enumerate(torch.arange(c.mel).tensor_split(rest) if rest else ()):
+            self.level_skip.weight[own + i, part] += 1.5 / len(part)
+
+    def to_dict(self) -> dict:
+        return asdict(self.config)
