@@ -22,6 +22,8 @@ _HOME: dict[str, str] = {
         "concealer",
         "entropy_decoder",
         "entropy_encoder",
+        "jscc_decoder",
+        "jscc_encoder",
         "ldpc_decoder",
         "ldpc_encoder",
         "packet_formatter",
@@ -31,7 +33,7 @@ _HOME: dict[str, str] = {
         "rate_controller",
         "soft_demapper",
     )
-} | {name: f".hier.{name}" for name in ("receiver", "transmitter")} | {
+} | {name: f".hier.{name}" for name in ("jscc_receiver", "jscc_transmitter", "receiver", "transmitter")} | {
     name: ".hier.radio" for name in ("radio_sink", "radio_source")
 }
 

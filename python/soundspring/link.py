@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
@@ -86,12 +87,17 @@ class Models:
         _ = self.codec, self.source, self.correlate, self.static
 
 
-@lru_cache(maxsize=2)
-def _models_in(folder: str) -> Models:
+def one_thread() -> None:
+    """Keep torch to one thread: on nets of this size more only steal cores from the rest of a flowgraph."""
     if "OMP_NUM_THREADS" not in os.environ:
         import torch
 
-        torch.set_num_threads(1)  # on nets of this size more threads only steal cores from the rest of a flowgraph
+        torch.set_num_threads(1)
+
+
+@lru_cache(maxsize=2)
+def _models_in(folder: str) -> Models:
+    one_thread()
     return Models()
 
 
@@ -107,6 +113,16 @@ class Frame:
     sequence: int
     payloads: list[np.ndarray | None]
     burst: Burst | None = None
+
+
+class HeaderReader(Protocol):
+    """What a receiver of bursts asks about their headers."""
+
+    header_code: HeaderCode
+
+    def decode_header(self, llr: np.ndarray) -> BurstHeader | None: ...
+
+    def payload_symbols(self, header: BurstHeader) -> int: ...
 
 
 class FrameCoder:
@@ -209,25 +225,21 @@ def numerology_of(profile: LinkProfile, rate: float | None = None) -> Numerology
     return Numerology(phy.fft, phy.cp, phy.data_carriers, phy.pilots, phy.rate if rate is None else rate)
 
 
-class Link:
-    """One profile or ladder with its models; makes the stages of both ends. ValueError on a radio that cannot be.
+class RadioLink:
+    """One profile or ladder and what goes on the air. ValueError on a radio that cannot be.
 
-    profile: the one profile, or the lowest rung, from which everything is read that the rungs share.
+    profile: the one profile, or the lowest rung, from which everything is read that the rungs share. models: what both
+    ends must have, with a `sha256`.
     """
 
-    def __init__(self, profile: LinkProfile | Ladder, models: Models | None = None):
-        self.ladder, self.models = load_ladder(profile), models or shared_models()
+    def __init__(self, profile: LinkProfile | Ladder, models):
+        self.ladder, self.models = load_ladder(profile), models
         self.profile = profile = self.ladder.common
         if profile.phy and self.burst_samples * 16000 > profile.superframe_samples * profile.phy.rate:
             raise ValueError(
                 f"profile {profile.name}: a burst of {1000 * self.burst_samples / profile.phy.rate:.1f} ms does not "
                 f"fit into a superframe of {profile.superframe_samples / 16:.0f} ms; raise phy.rate or send fewer bits"
             )
-
-    @cached_property
-    def plan(self) -> Plan:
-        p = self.profile
-        return Plan(p.superframe, p.groups, p.policy, p.window - 1, p.refresh, p.schedule, p.room, copies=p.copies)
 
     @property
     def period(self) -> int:
@@ -242,6 +254,38 @@ class Link:
     def burst_samples(self) -> int:
         """Samples of the longest burst at the critical rate phy.rate (its channel uses), with preamble and header."""
         return round(self.modulator().samples_per_burst(self.ladder.payload_symbols) / self.profile.phy.oversampling)
+
+    @cached_property
+    def numerology(self) -> Numerology:
+        return numerology_of(self.profile)
+
+    def modulator(self) -> BurstModulator:
+        phy = self.profile.phy
+        return BurstModulator(self.numerology, phy.header_code_bits, phy.oversampling, phy.papr_db)
+
+    def receiver(self, coder: HeaderReader) -> BurstReceiver | WideReceiver:
+        phy = self.profile.phy
+        return make_receiver(
+            self.numerology,
+            phy.header_code_bits,
+            coder.decode_header,
+            coder.payload_symbols,
+            phy.oversampling,
+            max_cfo_hz=phy.max_cfo_hz,
+            encode_header=coder.header_code.encode,
+        )
+
+
+class Link(RadioLink):
+    """One profile or ladder with its models; makes the stages of both ends. ValueError on a radio that cannot be."""
+
+    def __init__(self, profile: LinkProfile | Ladder, models: Models | None = None):
+        super().__init__(profile, models or shared_models())
+
+    @cached_property
+    def plan(self) -> Plan:
+        p = self.profile
+        return Plan(p.superframe, p.groups, p.policy, p.window - 1, p.refresh, p.schedule, p.room, copies=p.copies)
 
     def codec_encoder(self):
         from .codec.api import Encoder
@@ -270,26 +314,6 @@ class Link:
 
     def frame_coder(self) -> FrameCoder:
         return FrameCoder(self.ladder, self.models.sha256)
-
-    @cached_property
-    def numerology(self) -> Numerology:
-        return numerology_of(self.profile)
-
-    def modulator(self) -> BurstModulator:
-        phy = self.profile.phy
-        return BurstModulator(self.numerology, phy.header_code_bits, phy.oversampling, phy.papr_db)
-
-    def receiver(self, coder: FrameCoder) -> BurstReceiver | WideReceiver:
-        phy = self.profile.phy
-        return make_receiver(
-            self.numerology,
-            phy.header_code_bits,
-            coder.decode_header,
-            coder.payload_symbols,
-            phy.oversampling,
-            max_cfo_hz=phy.max_cfo_hz,
-            encode_header=coder.header_code.encode,
-        )
 
 
 @dataclass

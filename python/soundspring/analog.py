@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The analog chain as plain functions, beside the digital one of `link`: the oracle of its blocks.
+
+    sound -> symbols -> samples -> (channel) -> samples -> equalised symbols with their noise -> sound
+
+Its bursts are those of a digital profile: the same preamble, header, pilots, length, power and limit of peaks. Only
+the payload is analog. The header is coded as ever and names the weights, so a receiver of the other scheme drops them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from . import weights
+from .burst_header import HeaderCode
+from .coding.packet import BurstHeader, PacketError, model_id
+from .link import SEQUENCES, Counts, LinkResult, RadioLink, Timer, Unwrapper, one_thread, superframes
+from .modem.receiver import Burst
+from .profile import LinkProfile, load, with_radio
+
+
+class AnalogModel:
+    """The network of the analog scheme, loaded once and shared by both ends of a link."""
+
+    def __init__(self, folder: str | Path | None = None):
+        self.folder = weights.find_model("jscc") if folder is None else Path(folder)
+        self.sha256 = weights.identity(weights.read_config(self.folder))
+
+    @cached_property
+    def network(self):
+        from .jscc.api import load
+
+        return load(self.folder)
+
+    def load(self) -> None:
+        """Load it now rather than at first use."""
+        _ = self.network
+
+
+@lru_cache(maxsize=2)
+def _model_in(folder: str) -> AnalogModel:
+    one_thread()
+    return AnalogModel()
+
+
+def shared_model() -> AnalogModel:
+    """The installed model, one copy for all blocks of a process."""
+    return _model_in(str(weights.models_dir()))
+
+
+class AnalogFrameCoder:
+    """Headers of analog bursts."""
+
+    def __init__(self, profile: LinkProfile, sha256: str):
+        self._profile, self.model = profile, model_id(sha256, 6)
+        self.header_code = HeaderCode(profile.phy.header_code_bits)
+
+    def encode(self, sequence: int) -> np.ndarray:
+        """The header of superframe `sequence` as code bits, uint8 [H]."""
+        return self.header_code.encode(BurstHeader(self._profile.id, self.model, sequence % SEQUENCES))
+
+    def decode_header(self, llr: np.ndarray) -> BurstHeader | None:
+        """LLRs [H] -> the header, or None where it is damaged or foreign."""
+        try:
+            header = self.header_code.decode(llr, self.model)
+        except PacketError:
+            return None
+        return header if header.profile == self._profile.id else None
+
+    def payload_symbols(self, header: BurstHeader) -> int:
+        """Symbols behind a header of ours."""
+        return self._profile.phy.payload_symbols
+
+
+class AnalogLink(RadioLink):
+    """The analog scheme in the bursts of one profile. Raises ValueError where they do not fit the network."""
+
+    def __init__(self, profile: str | LinkProfile = "reference", models: AnalogModel | None = None):
+        super().__init__(with_radio(load(profile)), models or shared_model())
+        phy, sizes = self.profile.phy, self.models.network.config
+        have = (phy.payload_symbols, self.profile.superframe_samples)
+        needed = (sizes.symbols, sizes.superframe * sizes.hop)
+        if have != needed:
+            raise ValueError(
+                f"profile: {self.profile.name} has {have[0]} payload symbols for {have[1]} samples of sound, "
+                f"the jscc model was trained for {needed[0]} for {needed[1]}; choose one such as reference"
+            )
+
+    @cached_property
+    def parts(self) -> list[slice]:
+        """Where in a burst's payload the digital scheme has its packets; the receiver's blocks hand on such parts."""
+        return [slice(*part) for part in pairwise(accumulate((p.symbols for p in self.profile.phy.packets), initial=0))]
+
+    def encoder(self):
+        from .jscc.api import Transmitter
+
+        return Transmitter(self.models.network)
+
+    def decoder(self):
+        from .jscc.api import Receiver
+
+        return Receiver(self.models.network)
+
+    def frame_coder(self) -> AnalogFrameCoder:
+        return AnalogFrameCoder(self.profile, self.models.sha256)
+
+
+def encode(link: AnalogLink, audio: np.ndarray) -> np.ndarray:
+    """Sound float32 [n] at 16 kHz -> complex64 [superframes, symbols]."""
+    return link.encoder().push(superframes(audio, link.profile).ravel())
+
+
+def decode(link: AnalogLink, symbols: np.ndarray, noise_var: np.ndarray, samples: int) -> np.ndarray:
+    """Symbols [superframes, n] with their noise, inf where lost -> sound float32 [samples], aligned with the input."""
+    audio = link.decoder().push(symbols, noise_var)[link.models.network.delay :]
+    return np.pad(audio, (0, max(samples - len(audio), 0)))[:samples]
+
+
+def modulate(link: AnalogLink, symbols: np.ndarray) -> np.ndarray:
+    """Symbols [superframes, n] -> complex64 samples, one burst per superframe period with silence behind it."""
+    coder, modulator, out = link.frame_coder(), link.modulator(), np.zeros((len(symbols), link.period), np.complex64)
+    for sequence, row in enumerate(symbols):
+        burst = modulator.modulate(coder.encode(sequence), row)
+        out[sequence, : len(burst)] = burst
+    return out.ravel()
+
+
+def demodulate(link: AnalogLink, samples: np.ndarray, chunk: int = 1 << 16) -> list[tuple[int, Burst]]:
+    """complex64 samples -> (superframe, burst) of each one found in them, in order of arrival."""
+    receiver, unwrap = link.receiver(link.frame_coder()), Unwrapper(link.period, 0)
+    bursts = [b for at in range(0, len(samples), chunk) for b in receiver.push(samples[at : at + chunk])]
+    return [(unwrap(b.header.sequence, b.start_sample), b) for b in [*bursts, *receiver.flush()] if b.header]
+
+
+def in_order(link: AnalogLink, found: Iterable[tuple[int, Burst]], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols and noise variances [count, n] of superframes 0..count-1; zeros and inf where none came."""
+    shape = (count, link.profile.phy.payload_symbols)
+    symbols, noise_var = np.zeros(shape, np.complex64), np.full(shape, np.inf, np.float32)
+    for sequence, burst in found:
+        if 0 <= sequence < count:
+            symbols[sequence], noise_var[sequence] = burst.symbols, burst.noise_var
+    return symbols, noise_var
+
+
+def run(link: AnalogLink, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
+    """Send sound through everything, as `link.run` does. Without a channel the symbols arrive as they are.
+
+    `loss` has a draw for each part of a burst in which the digital scheme would have a packet.
+    """
+    timer, found = Timer(), []
+    link.models.load()
+    begin = perf_counter()
+    sent = encode(link, audio)
+    if channel is not None:
+        samples = modulate(link, sent)
+        timer.tx, samples = perf_counter() - begin, channel.process(samples)
+        begin = perf_counter()
+        found = demodulate(link, samples)
+        symbols, noise_var = in_order(link, found, len(sent))
+    else:
+        timer.tx, begin = perf_counter() - begin, perf_counter()
+        symbols, noise_var = sent, np.zeros(sent.shape, np.float32)
+    if loss is not None:
+        drop(link, noise_var, loss)
+    out = decode(link, symbols, noise_var, len(audio))
+    timer.rx = perf_counter() - begin
+    came = np.isfinite(noise_var)
+    status = [tuple("ok" if row[part].all() else "lost" for part in link.parts) for row in came]
+    counts = Counts(
+        bursts_sent=len(sent) if channel is not None else 0,
+        bursts_detected=len(found),
+        packets_sent=len(sent) * len(link.parts),
+        frames_concealed=int((~came.any(axis=1)).sum()) * link.profile.superframe,
+        status=status,
+    )
+    return LinkResult(out, counts, timer, symbols[came], [float(b.snr_db) for _, b in found])
+
+
+def drop(link: AnalogLink, noise_var: np.ndarray, loss) -> None:
+    """Lay the losses of a process with `step(n) -> bool [n]` over the parts of superframes: their noise becomes inf."""
+    gone = loss.step(len(noise_var) * len(link.parts)).reshape(len(noise_var), -1)
+    for row, lost in zip(noise_var, gone, strict=True):
+        for part in np.flatnonzero(lost):
+            row[link.parts[part]] = np.inf
