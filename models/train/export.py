@@ -4,6 +4,7 @@
 
     python models/train/export.py codec --checkpoint RUN/checkpoint.pt --models models
     python models/train/export.py lm --checkpoint RUN/checkpoint.pt --models models --tokens DIR
+    python models/train/export.py jscc --checkpoint RUN/checkpoint.pt --models models
 
 The language model needs the codec's folder beside it (the weights name each other) and the tokens it was trained on,
 whose histogram is the coder's static table. The cards are written by card.py, once everything is measured.
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from checkpoints import language_model, read  # noqa: E402
 from soundspring import weights  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
+from soundspring.jscc.model import Jscc, JsccConfig  # noqa: E402
 
 
 def processor() -> str:
@@ -86,9 +88,17 @@ def export_lm(saved: dict, folder: Path, codec_folder: Path, tokens: np.ndarray,
     weights.save(folder, "lm", model.to_dict(), tensors, codec_sha256=weights.identity(codec_config), **more)
 
 
+def export_jscc(saved: dict, folder: Path, more: dict) -> None:
+    """saved: what train_jscc.py left. The running mean of the weights is what is exported."""
+    model = Jscc(JsccConfig(**saved["config"]))
+    model.load_state_dict(saved["mean"])
+    check_half(model.state_dict())
+    weights.save(folder, "jscc", model.to_dict(), model.state_dict(), **more)
+
+
 def main(argv: list[str] | None = None) -> None:
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("kind", choices=("codec", "lm"))
+    ap.add_argument("kind", choices=("codec", "lm", "jscc"))
     ap.add_argument("--checkpoint", type=Path, required=True)
     ap.add_argument("--before", type=Path, help="checkpoint that the decoder's training began with: export their mean")
     ap.add_argument("--models", type=Path, required=True, help="folder of all models; the codec's is MODELS/codec")
@@ -103,6 +113,8 @@ def main(argv: list[str] | None = None) -> None:
     folder = args.models / args.kind
     if args.kind == "codec":
         export_codec(saved, folder, training(saved, args), args.before and read(args.before))
+    elif args.kind == "jscc":
+        export_jscc(saved, folder, training(saved, args))
     elif args.tokens is None:
         ap.error("--tokens: the language model needs the tokens it was trained on")
     else:

@@ -179,7 +179,8 @@ def run(link: AnalogLink, audio: np.ndarray, channel=None, loss=None) -> LinkRes
         frames_concealed=int((~came.any(axis=1)).sum()) * link.profile.superframe,
         status=status,
     )
-    return LinkResult(out, counts, timer, symbols[came], [float(b.snr_db) for _, b in found])
+    points = np.concatenate([*(b.symbols for _, b in found), np.zeros(0, np.complex64)])
+    return LinkResult(out, counts, timer, points, [float(b.snr_db) for _, b in found])
 
 
 def drop(link: AnalogLink, noise_var: np.ndarray, loss) -> None:

@@ -35,7 +35,7 @@ def write_link_report(args: argparse.Namespace, link, audio: np.ndarray, result,
     received = "what the receiver plays" + (", lost frames concealed by the model" if c.frames_concealed else "")
     tracks.append(Track("received", result.audio, received))
     rows.append({"sound": "received"} | {name: figures[key] for key, name in METRICS.items()})
-    if any(fate != "ok" for status in c.status for fate in status):
+    if args.scheme == "soundspring" and any(fate != "ok" for status in c.status for fate in status):
         plain = muted(link, audio, c.status)
         tracks.append(Track("received, without concealment", plain,
                             "lost enhancement packets left out, superframes without a base packet muted"))
@@ -48,7 +48,7 @@ def write_link_report(args: argparse.Namespace, link, audio: np.ndarray, result,
         summary=sentence(args, figures),
         highlights=[(label, figures[key]) for key, label in HIGHLIGHTS],
         tracks=tracks,
-        losses=loss_map(link, c.status),
+        losses=loss_map(link, c.status, args.scheme == "jscc"),
         duration_s=len(c.status) * link.profile.superframe_samples / 16000,
         metrics=rows,
         symbols=result.symbols[::step],
@@ -82,14 +82,18 @@ def command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def loss_map(link, status: list[tuple[str, ...]]) -> list[LossRow]:
-    """One row for each packet of a superframe, one for its frames."""
+def loss_map(link, status: list[tuple[str, ...]], analog: bool = False) -> list[LossRow]:
+    """One row for each packet of a superframe or part of an analog burst, one for its frames."""
+    fates = ["ok" if all(fate == "ok" for fate in s) else "concealed" for s in status]
+    frames = LossRow("frames", [fate for fate in fates for _ in range(link.profile.superframe)])
+    if analog:
+        parts = [LossRow(f"part {g + 1} of the burst", list(s)) for g, s in enumerate(zip(*status, strict=True))]
+        return [*parts, frames]
     layers = [link.profile.group_layers(g) for g in range(link.profile.packets)]
     names = ["base" if g == 0 else "enhancement" for g in range(len(layers))]
     rows = [LossRow(f"{name} (layers {a + 1}-{b})", [s[g] for s in status])
             for g, (name, (a, b)) in enumerate(zip(names, layers, strict=True))]
-    fates = ["ok" if all(fate == "ok" for fate in s) else "concealed" for s in status]
-    return [*rows, LossRow("frames", [fate for fate in fates for _ in range(link.profile.superframe)])]
+    return [*rows, frames]
 
 
 def muted(link, audio: np.ndarray, status: list[tuple[str, ...]]) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ._common import add_profile, chosen_profile, one_thread, read_speech, say, writable
 
+BITS = ("bitrate_bps", "copies_bps", "overhead_bps", "padding_bps")
 CHANNELS = ("none", "awgn", "rayleigh", "rician", "tdl-a", "tdl-c")
 
 
@@ -15,7 +16,12 @@ def register(subparsers) -> None:
     parser.add_argument("input", help="any sound file; mixed to mono and resampled to 16 kHz")
     parser.add_argument("output", help="the WAV file to write")
     add_profile(parser)
-    parser.add_argument("--scheme", choices=("soundspring",), default="soundspring", help="how sound becomes symbols")
+    parser.add_argument(
+        "--scheme",
+        choices=("soundspring", "jscc"),
+        default="soundspring",
+        help="how sound becomes symbols: tokens, FEC and QAM, or analog symbols of a network (default: soundspring)",
+    )
     parser.add_argument("--channel", choices=CHANNELS, default="awgn", help="none: packets only (default: awgn)")
     parser.add_argument(
         "--snr",
@@ -50,7 +56,6 @@ def run(args: argparse.Namespace) -> int:
     from ..audio.io import write
     from ..channel.loss import parse_loss
     from ..kernels import compile_kernels
-    from ..link import Link
 
     writable(args.output, args.json)
     one_thread()
@@ -58,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
         args.snr = 12.0
     if args.channel == "none" and args.snr is not None:
         raise ValueError("--snr: channel none has no noise; choose another --channel, or --loss for packet loss")
-    link = Link(chosen_profile(args))
+    link = make_link(args)
     channel, loss = make_channel(args, link), parse_loss(args.loss, args.seed) if args.loss else None
     audio = read_speech(args.input)
     if channel is not None:
         compile_kernels()  # what must be compiled or loaded is not to count as the link's time
-    result = engine(args.engine)(link, audio, channel, loss)
+    result = engine(args.scheme, args.engine)(link, audio, channel, loss)
     write(args.output, result.audio)
     figures = measure(args, link, audio, result)
     if args.json == "-":
@@ -78,14 +83,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def engine(name: str):
+def make_link(args: argparse.Namespace):
+    """The Link or AnalogLink of --scheme."""
+    if args.scheme == "soundspring":
+        from ..link import Link
+
+        return Link(chosen_profile(args))
+    from ..analog import AnalogLink
+
+    if args.channel == "none":
+        raise ValueError("--channel: scheme jscc has no packets, its symbols need a channel; choose awgn for instance")
+    if args.policy:
+        raise ValueError("--policy: scheme jscc has no packets that could lean on others; leave it out")
+    return AnalogLink(chosen_profile(args))
+
+
+def engine(scheme: str, name: str):
+    """The function that runs a scheme's link."""
     if name == "functions":
-        from ..link import run as functions
+        from .. import analog, link
 
-        return functions
-    from ..hier.engine import run as flowgraph
+        return (link if scheme == "soundspring" else analog).run
+    from ..hier import engine as digital, jscc_engine
 
-    return flowgraph
+    return (digital if scheme == "soundspring" else jscc_engine).run
 
 
 def make_channel(args: argparse.Namespace, link):
@@ -112,21 +133,33 @@ def make_channel(args: argparse.Namespace, link):
     )
 
 
-def measure(args: argparse.Namespace, link, audio, result) -> dict:
-    """The figures of one run; null where a metric is not installed or has nothing to measure."""
+def bits(link, counts, seconds: float, radio: bool) -> dict:
+    """Bits per second of a digital scheme: of tokens, around them, and of room that was not used."""
     from ..coding.packet import BURST_BITS, OVERHEAD
+
+    c, superframes = counts, len(counts.status)
+    header = BURST_BITS * superframes if radio else 8 * OVERHEAD * c.packets_sent
+    room = sum(link.profile.room) * superframes if radio else c.payload_bits
+    return {
+        "bitrate_bps": round(c.model_bits / seconds, 1),
+        "copies_bps": round(c.copy_bits / seconds, 1),
+        "overhead_bps": round((c.payload_bits - c.model_bits - c.copy_bits + header) / seconds, 1),
+        "padding_bps": round((room - c.payload_bits) / seconds, 1),
+    }
+
+
+def measure(args: argparse.Namespace, link, audio, result) -> dict:
+    """The figures of one run; null where there is nothing to measure or a metric is not installed."""
     from ..evaluation.metrics import score
 
     seconds, c, phy = len(audio) / 16000, result.counts, link.profile.phy if args.channel != "none" else None
-    superframes = len(c.status)
-    header = BURST_BITS * superframes if phy else 8 * OVERHEAD * c.packets_sent
     burst = link.burst_samples if phy else 0
-    room = sum(p.payload_bits for p in phy.packets) * superframes if phy else c.payload_bits
     frame_ms = 1000 * link.profile.superframe_samples / 16000
+    digital = args.scheme == "soundspring"
     return {
         "scheme": args.scheme,
         "profile": link.profile.name,
-        "policy": link.profile.policy,
+        "policy": link.profile.policy if digital else None,
         "engine": args.engine,
         "model": link.models.sha256[:16],
         "channel": args.channel,
@@ -134,11 +167,8 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
         "loss": args.loss,
         "seed": args.seed,
         "duration_s": round(seconds, 3),
-        "raw_bps": link.profile.raw_bps,
-        "bitrate_bps": round(c.model_bits / seconds, 1),
-        "copies_bps": round(c.copy_bits / seconds, 1),
-        "overhead_bps": round((c.payload_bits - c.model_bits - c.copy_bits + header) / seconds, 1),
-        "padding_bps": round((room - c.payload_bits) / seconds, 1),
+        "raw_bps": link.profile.raw_bps if digital else None,
+        **(bits(link, c, seconds, phy is not None) if digital else dict.fromkeys(BITS)),
         "channel_uses_per_s": round(burst * 1000 / frame_ms, 1) if phy else None,
         "bursts_sent": c.bursts_sent,
         "bursts_detected": c.bursts_detected,
@@ -162,10 +192,12 @@ def summary(f: dict) -> str:
         return "-" if value is None else form.format(value)
 
     where = f["channel"] + (f" at {f['snr_db']:g} dB" if f["snr_db"] is not None else "")
+    what = "analog symbols" if f["bitrate_bps"] is None else (
+        f"{f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['copies_bps']:.0f} of copies + "
+        f"{f['overhead_bps']:.0f} overhead")
     return (
         f"{f['duration_s']:.2f} s over {where}, profile {f['profile']}, engine {f['engine']}\n"
-        f"  {f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['copies_bps']:.0f} of copies + "
-        f"{f['overhead_bps']:.0f} overhead; bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
+        f"  {what}; bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
         f"  packets {f['packets_sent']} sent, {f['packets_lost']} lost, {f['packets_undecodable']} undecodable, "
         f"{f['packets_desync']} damaged; {f['frames_concealed']} frames concealed\n"
         f"  PESQ-WB {show(f['pesq_wb'])}  STOI {show(f['stoi'], '{:.3f}')}  SI-SDR {show(f['si_sdr_db'])} dB  "

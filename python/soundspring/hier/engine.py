@@ -50,7 +50,7 @@ def run(
     )
     for status in received.counts.status[: len(padded)]:
         counts.note(status)
-    points, snr = _seen(symbols)
+    points, snr = seen(symbols)
     counts.bursts_detected = len(snr)
     sound = np.zeros(len(audio), np.float32)
     out = np.array(sink.data(), np.float32)[: len(sound)]
@@ -89,7 +89,7 @@ def _over_the_air(top, link: Link, source, head, count: int, channel, loss) -> d
             "symbols": symbols, "held": held}
 
 
-def _seen(debug) -> tuple[np.ndarray, list[float]]:
+def seen(debug) -> tuple[np.ndarray, list[float]]:
     """Equalised symbols of all bursts, and each burst's SNR in dB."""
     symbols, snr = [np.zeros(0, np.complex64)], []
     for i in range(debug.num_messages() if debug else 0):
