@@ -10,7 +10,7 @@ import pytest
 
 
 def write_tiny_models(folder):
-    """models/codec and models/lm of the real structure, a few thousand random parameters each."""
+    """models/codec, lm and jscc of the real structure, few random parameters each; jscc begins linear and so works."""
     import torch
     from soundspring import weights
     from soundspring.codec.model import Codec, CodecConfig
@@ -32,6 +32,19 @@ def write_tiny_models(folder):
         lm.state_dict() | {"histogram": histogram},
         codec_sha256=weights.identity(config),
     )
+    jscc = tiny_jscc()
+    weights.save(folder / "jscc", "jscc", jscc.to_dict(), jscc.state_dict())
+
+
+def tiny_jscc():
+    """The analog scheme before training: its linear part sends each coefficient in the bursts of `reference`."""
+    import torch
+    from soundspring.jscc.model import Jscc, JsccConfig
+
+    torch.manual_seed(7)
+    model = Jscc(JsccConfig(dim=16, hidden=32, encoder_blocks=1, decoder_blocks=2))
+    model.begin_linear(torch.randn(2, 16000).cumsum(1) * 0.002)  # spectrum falls by 6 dB an octave
+    return model.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="session")

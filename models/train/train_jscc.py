@@ -84,8 +84,8 @@ class Trainer(Training):
         noise_var = torch.from_numpy(noise_var).to(self.device)
         received = through(symbols, noise_var, self.clipping(a.batch))
         with torch.autocast(self.device.type, torch.bfloat16):
-            coefficients, levels, _ = model.spectrum(received, noise_var, model.decoder_state(a.batch).stack)
-        terms = self.terms(x, coefficients, levels)
+            coefficients, _ = model.spectrum(received, noise_var, model.decoder_state(a.batch).stack)
+        terms = self.terms(x, coefficients)
         self.optimizer.zero_grad()
         sum(terms.values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -99,12 +99,12 @@ class Trainer(Training):
         variance = 10 ** -self.rng.uniform(1.8, 3.0, batch) * (self.rng.random(batch) < CLIPPED)
         return torch.from_numpy(variance.astype(np.float32)).to(self.device)[:, None, None]
 
-    def terms(self, x, coefficients, levels):
-        """The terms of the loss for audio [B, N] and what the decoder states of it."""
+    def terms(self, x, coefficients):
+        """The terms of the loss for audio [B, N] and what the decoder makes of it, coefficients [B, T, hop]."""
         model, zero = self.model, x.new_zeros(len(x), self.model.config.hop)
         y, _ = model.mdct.synthesise(coefficients, zero)
         true = model.bands.levels(model.mdct.analyse(x, zero)[0])
-        level = 0.3 * ((levels - true).abs() * (true > INAUDIBLE)).mean()
+        level = 0.3 * ((model.bands.levels(coefficients) - true).abs() * (true > INAUDIBLE)).mean()
         x, y = x[:, : -model.delay], y[:, model.delay :]
         ca, cb = (model.compander.compress(model.mdct.analyse(s, zero)[0]) for s in (x, y))
         return self.loss(x, y) | {"mdct": 0.5 * (ca - cb).abs().mean(), "level": level}
@@ -137,7 +137,7 @@ def stack_on(device, utterances):
 
 
 def main(argv=None):
-    ap = options(__doc__, lr=1e-3, rise=100)
+    ap = options(__doc__, lr=6e-4, rise=300)
     ap.add_argument("--corpus", type=Path, required=True)
     ap.add_argument("--batch", type=int, default=4, help="raise it with a GPU")
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")

@@ -104,7 +104,8 @@ def engine(scheme: str, name: str):
         from .. import analog, link
 
         return (link if scheme == "soundspring" else analog).run
-    from ..hier import engine as digital, jscc_engine
+    from ..hier import engine as digital
+    from ..hier import jscc_engine
 
     return (digital if scheme == "soundspring" else jscc_engine).run
 
@@ -131,21 +132,6 @@ def make_channel(args: argparse.Namespace, link):
         clock_ppm=args.clock,
         seed=args.seed,
     )
-
-
-def bits(link, counts, seconds: float, radio: bool) -> dict:
-    """Bits per second of a digital scheme: of tokens, around them, and of room that was not used."""
-    from ..coding.packet import BURST_BITS, OVERHEAD
-
-    c, superframes = counts, len(counts.status)
-    header = BURST_BITS * superframes if radio else 8 * OVERHEAD * c.packets_sent
-    room = sum(link.profile.room) * superframes if radio else c.payload_bits
-    return {
-        "bitrate_bps": round(c.model_bits / seconds, 1),
-        "copies_bps": round(c.copy_bits / seconds, 1),
-        "overhead_bps": round((c.payload_bits - c.model_bits - c.copy_bits + header) / seconds, 1),
-        "padding_bps": round((room - c.payload_bits) / seconds, 1),
-    }
 
 
 def measure(args: argparse.Namespace, link, audio, result) -> dict:
@@ -182,6 +168,21 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
         "rtf_tx": round(result.timer.tx / seconds, 3),
         "rtf_rx": round(result.timer.rx / seconds, 3),
         "latency_ms": round(frame_ms * (1 + link.profile.wait) + 20 + (1000 * burst / phy.rate if phy else 0), 1),
+    }
+
+
+def bits(link, counts, seconds: float, radio: bool) -> dict:
+    """Bits per second of a digital scheme: of tokens, around them, and of room that was not used."""
+    from ..coding.packet import BURST_BITS, OVERHEAD
+
+    c, superframes = counts, len(counts.status)
+    header = BURST_BITS * superframes if radio else 8 * OVERHEAD * c.packets_sent
+    room = sum(link.profile.room) * superframes if radio else c.payload_bits
+    return {
+        "bitrate_bps": round(c.model_bits / seconds, 1),
+        "copies_bps": round(c.copy_bits / seconds, 1),
+        "overhead_bps": round((c.payload_bits - c.model_bits - c.copy_bits + header) / seconds, 1),
+        "padding_bps": round((room - c.payload_bits) / seconds, 1),
     }
 
 

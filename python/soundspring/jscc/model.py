@@ -17,12 +17,15 @@ from ..codec.mdct import Mdct
 from .layers import SuperframeStack
 from .spread import Spread
 
+LOST = 1e6  # noise variance that stands for infinity
+
 
 @dataclass(frozen=True)
 class JsccConfig:
     """Sizes. `symbols` a burst carries; `superframe` frames of `hop` samples share it; `past` frames seen before it.
 
-    power, gain, frame_power: of codec.compander. mel, bands: of which levels are told and stated, as in the codec.
+    power, gain, frame_power: of codec.compander. mel, bands: whose levels the encoder is told; the decoder corrects
+    the latter's.
     """
 
     sample_rate: int = 16000
@@ -65,21 +68,18 @@ class Jscc(nn.Module):
         self.config = c = config or JsccConfig()
         self.mdct, self.bands = Mdct(c.hop), Bands(c.bands)
         self.compander = Compander(c.power, c.gain, c.frame_power)
-        self.spread = Spread(c.superframe, c.symbols)
-        width, levels = self.spread.width, c.mel + len(c.bands)
+        self.spread = Spread(c.superframe, c.hop, c.symbols)
+        levels = c.mel + len(c.bands)
         self.register_buffer("mel", mel_filters(c.mel, 2 * c.hop, c.sample_rate)[1:], persistent=False)
-        self.enc_skip = nn.Linear(c.hop, width)
-        self.level_skip = nn.Linear(levels, width, bias=False)
+        self.enc_skip = nn.Linear(c.hop, c.hop)
         self.enc_in, self.level_in = nn.Linear(c.hop, c.dim), nn.Linear(levels, c.dim, bias=False)
         self.encoder = SuperframeStack(c.encoder_blocks, c.dim, c.hidden, c.superframe, c.past)
-        self.enc_out = nn.Linear(c.dim, width)
-        self.log_power = nn.Parameter(torch.zeros(width))  # of each value, as the receiver expects it
-        self.dec_in = nn.Linear(width + width // 2, c.dim)
+        self.enc_out = nn.Linear(c.dim, c.hop)
+        self.log_power = nn.Parameter(torch.zeros(c.hop))  # of each value, as the receiver expects it
+        self.dec_in = nn.Linear(c.hop + c.hop // 2 + 1, c.dim)
         self.decoder = SuperframeStack(c.decoder_blocks, c.dim, c.hidden, c.superframe, c.past)
-        self.dec_out, self.dec_skip = nn.Linear(c.dim, c.hop), nn.Linear(width, c.hop)
-        self.level_out = nn.Linear(c.dim, len(c.bands))
-        self.level_dec_skip = nn.Linear(width, len(c.bands), bias=False)
-        nn.init.constant_(self.level_out.bias, -5.0)
+        self.dec_out, self.dec_skip = nn.Linear(c.dim, c.hop), nn.Linear(c.hop, c.hop)
+        self.gain_out = nn.Linear(c.dim, len(c.bands))
 
     @property
     def delay(self) -> int:
@@ -108,62 +108,54 @@ class Jscc(nn.Module):
         coefficients = windows @ self.mdct.basis
         x, levels = self.compander.compress(coefficients), self.levels(windows, coefficients)
         h, stack = self.encoder(self.enc_in(x) + self.level_in(levels), state.stack)
-        values = self.enc_skip(x) + self.level_skip(levels) + self.enc_out(h)
+        values = self.enc_skip(x) + self.enc_out(h)
         return self.spread.spread(values.unflatten(1, (-1, self.config.superframe))), State(tail, stack)
 
-    def weigh(self, symbols: torch.Tensor, noise_var: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Symbols [B, n, symbols] and their noise variance -> values [B, T, width] and reliabilities [B, T, width/2].
+    def weigh(
+        self, symbols: torch.Tensor, noise_var: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Symbols [B, n, symbols] with noise -> values [B, T, hop], reliabilities [B, T, hop/2], levels [B, T, 1].
 
-        Both are 0 where the variance is infinite: nothing came. A value of power p becomes the estimate y p / (p + v).
+        A value of power p becomes the estimate y p / (p + v). Where the variance is infinite nothing came: both are 0.
         """
-        keep = torch.isfinite(noise_var)
-        noise = self.spread.gather_real(torch.where(keep, noise_var, 1.0))
-        known = self.spread.gather_real(keep.float())
-        values = self.spread.gather(torch.where(keep, symbols, 0.0))
+        arrived = torch.isfinite(noise_var)
+        noise_var = torch.where(arrived, noise_var, LOST)
+        values, noise, level = self.spread.gather(torch.where(arrived, symbols, 0.0), noise_var)
         power = self.log_power.exp()
         weight = power / (power + noise.repeat_interleave(2, -1))
-        # A variance of 10 gives 0, one of 0.001 gives 1.
-        reliability = known * ((1 - torch.log10(noise + 1e-4)) / 4).clamp(min=0.0)
-        return (values * weight).flatten(1, 2), reliability.flatten(1, 2)
+        reliability = ((1 - torch.log10(noise + 1e-4)) / 4).clamp(min=0.0)  # 0 at a variance of 10, 1 at 0.001
+        level = level[..., None].expand(*level.shape, self.config.superframe)
+        return (values * weight).flatten(1, 2), reliability.flatten(1, 2), level.flatten(1, 2)[..., None]
 
     def spectrum(
         self, symbols: torch.Tensor, noise_var: torch.Tensor, stack: list[torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """As `decode`, -> MDCT coefficients [B, T, hop], levels of their bands [B, T, bands], state of the blocks."""
-        values, reliability = self.weigh(symbols, noise_var)
-        h, stack = self.decoder(self.dec_in(torch.cat([values, reliability], -1)), stack)
-        levels = (self.level_out(h) + self.level_dec_skip(values)).float().clamp(-10.0, 2.0)
-        shape = self.compander.expand((self.dec_out(h) + self.dec_skip(values)).float())
-        return self.bands.bring_to(shape, levels), levels, stack
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """As `decode`, -> MDCT coefficients [B, T, hop], new state of the blocks."""
+        values, reliability, level = self.weigh(symbols, noise_var)
+        h, stack = self.decoder(self.dec_in(torch.cat([values, reliability, 0.5 * level + 0.75], -1)), stack)
+        shape = (self.dec_out(h) + self.dec_skip(values)).float() * level.exp()
+        gain = self.gain_out(h).float().clamp(-3.0, 3.0).exp()
+        return self.compander.expand(shape) * (gain @ self.bands.member.T), stack
 
     def decode(self, symbols: torch.Tensor, noise_var: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Symbols complex [B, n, symbols], noise variance float [B, n, symbols] (inf: lost) -> audio, `delay` late."""
-        coefficients, _, stack = self.spectrum(symbols, noise_var, state.stack)
+        coefficients, stack = self.spectrum(symbols, noise_var, state.stack)
         audio, tail = self.mdct.synthesise(coefficients, state.tail)
         return audio, State(tail, stack)
 
     @torch.no_grad()
     def begin_linear(self, audio: torch.Tensor) -> None:
-        """Start as SoftCast: each coefficient a value of power in proportion to its deviation in audio [B, N].
-
-        The values that are left over begin with the levels of as many ranges of bands, which the scaling to unit power
-        takes out of the rest.
-        """
-        c, windows = self.config, self.mdct.windows(audio, self.encoder_state(len(audio)).tail)[0]
-        coefficients = windows @ self.mdct.basis
+        """Start as SoftCast: each coefficient a value whose power is in proportion to its deviation in audio [B, N]."""
+        coefficients = self.mdct.analyse(audio, audio.new_zeros(len(audio), self.config.hop))[0]
         deviation = self.compander.compress(coefficients).pow(2).mean((0, 1)).sqrt().clamp(min=1e-3)
-        scale = (deviation.mean() / deviation).sqrt() / deviation.mean()
-        linear = (self.enc_skip, self.level_skip, self.enc_out, self.dec_skip, self.dec_out)
-        for layer in linear:
+        scale = (deviation.mean() / deviation).sqrt()
+        for layer in (self.enc_skip, self.enc_out, self.dec_skip, self.dec_out, self.gain_out):
             layer.weight.mul_(0.02)
-        own = min(c.hop, self.spread.width)
-        place = torch.arange(own)
-        self.enc_skip.weight[place, place] += scale[:own]
-        self.dec_skip.weight[place, place] += 1 / scale[:own]
-        self.log_power[:own] = (deviation / deviation.mean()).log()[:own]
-        rest = self.spread.width - own
-        for i, part in enumerate(torch.arange(c.mel).tensor_split(rest) if rest else ()):
-            self.level_skip.weight[own + i, part] += 1.5 / len(part)
+            layer.bias.zero_()
+        self.enc_skip.weight.add_(torch.diag(scale))
+        self.dec_skip.weight.add_(torch.diag(1 / scale))
+        power = (scale * deviation).pow(2)
+        self.log_power.copy_((power / power.mean()).log())
 
     def to_dict(self) -> dict:
         return asdict(self.config)
