@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ESTIMATE = 0.05  # noise that the estimate of the channel adds, relative to N0
-HEADER_DB = -8.0  # mean Es/N0 below which a burst's header, and with it the burst, is lost
+HEADER_DB = -11.5  # mean Es/N0 below which a burst's header, and with it the burst, is lost
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,8 @@ def stack_on(device, utterances):
     return torch.from_numpy(np.stack([u for _, u in utterances])).to(device)
 
 
-def main(argv=None):
+def arguments():
+    """The options of this script."""
     ap = options(__doc__, lr=6e-4, rise=300)
     ap.add_argument("--corpus", type=Path, required=True)
     ap.add_argument("--batch", type=int, default=4, help="raise it with a GPU")
@@ -144,7 +145,11 @@ def main(argv=None):
     ap.add_argument("--eval-seconds", type=float, default=4.0, help="length of each utterance for validation")
     ap.add_argument("--eval-each", type=int, default=3, help="utterances of each voice for validation")
     ap.add_argument("--sizes", type=json.loads, default={}, help="of JsccConfig, as JSON; default: the full model")
-    Trainer(ap.parse_args(argv)).run()
+    return ap
+
+
+def main(argv=None):
+    Trainer(arguments().parse_args(argv)).run()
 
 
 if __name__ == "__main__":

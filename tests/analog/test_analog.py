@@ -31,7 +31,8 @@ def test_bursts_have_the_length_power_and_peaks_of_digital_ones(ours, tiny_model
     assert np.abs(np.subtract(*ends)).max() <= 1  # a sample may be zero by chance
     power = [np.mean(np.abs(x[x != 0]) ** 2) for x in (a, d)]
     assert power[0] == pytest.approx(power[1], rel=0.01)
-    limited = AnalogLink(replace_profile(load("reference"), phy=replace(load("reference").phy, papr_db=6.0)), ours.models)
+    phy = replace(load("reference").phy, papr_db=6.0)
+    limited = AnalogLink(replace_profile(load("reference"), phy=phy), ours.models)
     peaks = [np.abs(analog.modulate(x, analog.encode(x, speech_like))).max() ** 2 / (52 / 64) for x in (ours, limited)]
     assert 10 * np.log10(peaks[1]) < 6.01 < 10 * np.log10(peaks[0])
 

@@ -18,7 +18,7 @@ from soundspring.channel.loss import parse_loss
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
-TO_THE_END = ["packet_loss", "stock_blocks", "voice_over_fading"]
+TO_THE_END = ["jscc_link", "packet_loss", "stock_blocks", "voice_over_fading"]
 LIVE = ["adaptive_rate", "hear_the_codec", "lab", "voice_over_awgn"]
 MODEM = "modem_alone"
 LIMIT_S = 240  # the first start compiles the kernels
