@@ -4,7 +4,7 @@
 
     python models/train/card.py --models models --figures DIR --corpus WORK --runs RUNS
 
-DIR holds {quality,saving,loss,link,speed}.json of benchmarks/NAME.py --json, made with these weights; WORK is the
+DIR holds {quality,saving,loss,link,speed,jscc}.json of benchmarks/NAME.py --json, made with these weights; WORK is the
 folder of corpus.py, for data and licences; RUNS has the histories of training (progress.py). Where a file of figures is
 missing the card says that it was not measured.
 """
@@ -22,7 +22,8 @@ from soundspring import weights  # noqa: E402
 from soundspring.profile import load  # noqa: E402
 from sources import sources, voices  # noqa: E402
 
-FIGURES = ("quality", "saving", "loss", "link", "speed")
+FIGURES = ("quality", "saving", "loss", "link", "speed", "jscc")
+MODELS = {"codec": FIGURES, "lm": FIGURES[1:], "jscc": ("jscc",)}  # and the figures that hang on each
 NAMES = {"pesq_wb": "PESQ-WB", "stoi": "STOI", "plcmos": "PLCMOS", "si_sdr_db": "SI-SDR / dB"}
 CODEC_LOSSES = (
     "Distances of mel, STFT, MDCT, loudness (after ITU-T P.862) and band levels; the decoder at last also against "
@@ -54,10 +55,11 @@ def metrics(figure: dict, names=("pesq_wb", "stoi", "plcmos")) -> list[str]:
 def read_figures(folder: Path, models: Path) -> dict:
     """{name: figures} of the benchmarks. ValueError where they were made with other weights."""
     found = {n: json.loads((folder / f"{n}.json").read_text()) for n in FIGURES if (folder / f"{n}.json").exists()}
-    now = {m: weights.sha256(models / m / "weights.safetensors") for m in ("codec", "lm")}
+    there = [m for m in MODELS if (models / m / "config.yaml").exists()]
+    now = {m: weights.sha256(models / m / "weights.safetensors") for m in there}
     for name, figures in found.items():
         used = figures["about"]["weights_sha256"]
-        wrong = [m for m in now if used.get(m) != now[m] and not (m == "lm" and name == "quality")]
+        wrong = [m for m in now if used.get(m) != now[m] and name in MODELS[m]]
         if wrong:
             raise ValueError(f"{folder / name}.json: made with other weights of {', '.join(wrong)}; measure again")
     return found
@@ -137,7 +139,8 @@ def curve(runs: Path | None, kind: str, columns: dict[str, tuple[str, str]]) -> 
         [clock(r["minutes"]), r["step"], *("-" if v is None else f"{v:.2f}" for v in line)]
         for r, line in zip(rows, cells, strict=True)
     ]
-    what = {"codec": "The codec", "lm": "The language model", "decoder": "Then its decoder alone"}[kind]
+    what = {"codec": "The codec", "lm": "The language model", "decoder": "Then its decoder alone",
+            "jscc": "The analog scheme"}[kind]
     return f"\n{what} on validation speech, as training went on:\n\n" + table(["minutes", "steps", *columns], lines)
 
 
@@ -322,6 +325,59 @@ def weak_spots(figures: dict | None) -> str:
     )
 
 
+def jscc_curve(runs: Path | None) -> str:
+    columns = {f"PESQ-WB, {snr} dB": ("PESQ-WB", f"{snr} dB") for snr in (-5, 0, 5, 10, 20)}
+    return curve(runs, "jscc", columns | {"STOI, -5 dB": ("STOI", "-5 dB"), "STOI, 5 dB": ("STOI", "5 dB")})
+
+
+def against_digital(figures: dict | None) -> str:
+    """The analog scheme beside the digital one, at each SNR, and what it costs."""
+    out = "\n## Over the air\n\n"
+    if figures is None:
+        return out + MISSING
+    told, rtf = figures["about"], figures["real_time_factor"]
+    out += measured_on(figures) + (
+        f"Both schemes in bursts of {told['burst_samples']} samples at the critical rate, ten a second, with the same "
+        f"preamble, header, pilots and power; the payload is {told['symbols']} analog symbols, or the tokens of "
+        f"profile {told['profile']}. The same channel for both; fading has {told['doppler_hz']:g} Hz of Doppler.\n\n"
+    )
+    rows = [
+        [name, p["jscc"]["snr_db"], *metrics(p["jscc"]), *metrics(p["soundspring"]),
+         f"{100 * p['soundspring']['packet_loss']:.0f} %"]
+        for name, points in figures["channels"].items() for p in points
+    ]
+    names = ["PESQ-WB", "STOI", "PLCMOS"]
+    out += table(["channel", "SNR / dB", *names, *(f"{n}, digital" for n in names), "packets lost"], rows)
+    return out + (
+        "\nPESQ of near silence says nothing: where nearly all packets are lost the digital figures are not of speech."
+        f"\n\nCPU seconds for a second of sound: {', '.join(f'{k} {v:.3f}' for k, v in rtf.items())}.\n"
+    )
+
+
+def jscc_card(config: dict, figures: dict, args) -> str:
+    text = (
+        "The analog scheme, deep joint source-channel coding: 100 ms of speech to the complex symbols of one burst, "
+        "and noisy symbols with their noise variance back to speech. One set of weights for every SNR, which the "
+        "transmitter need not know."
+    )
+    losses = (
+        "Starts as a linear scheme (companded MDCT coefficients as symbols, Wiener weights), then distances of mel, "
+        "STFT, MDCT, loudness and band levels at Es/N0 of -6 to 26 dB over white noise and fading, with lost bursts. "
+        "Released is a running mean of the weights."
+    )
+    return "".join(
+        (
+            head("Deep JSCC", args.models / "jscc", config, text, args.about),
+            "\n## Data\n\nThe speech of the codec; see [its card](../codec/CARD.md) for packages, licences and voices "
+            "held out.\n",
+            training(config, losses, jscc_curve(args.runs)),
+            against_digital(figures.get("jscc")),
+            "\n## Where it fails\n\nMusic and several talkers were neither trained for nor measured. It knows no FEC: "
+            "what is received is always a little rough, and noise of the microphone is sent like speech.\n",
+        )
+    )
+
+
 def codec_card(config: dict, figures: dict, args) -> str:
     text = (
         "The speech codec: 16 kHz mono, frames of 20 ms, causal; MDCT, ConvNeXt blocks at the frame rate and a "
@@ -367,8 +423,10 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("--about", default="", help="what to say first")
     args = ap.parse_args(argv)
     figures = read_figures(args.figures, args.models)
-    for name, card in (("codec", codec_card), ("lm", lm_card)):
+    for name, card in (("codec", codec_card), ("lm", lm_card), ("jscc", jscc_card)):
         folder = args.models / name
+        if name == "jscc" and not (folder / "config.yaml").exists():
+            continue  # links of tokens do without it
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         (folder / "CARD.md").write_text(card(config, figures, args), encoding="utf-8")
         print(f"{folder / 'CARD.md'}: from {', '.join(figures) or 'no figures'}")

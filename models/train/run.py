@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From nothing to model cards in one command: corpus, codec, tokens, language model, decoder, measurements, cards.
+"""From nothing to model cards in one command: corpus, codec, tokens, language model, decoder, analog scheme, figures.
 
     python models/train/run.py --recipe tiny --work DIR    # about two minutes, nothing downloaded
     python models/train/run.py --work DIR                  # the real ones: hours, 3 GB, apt-get
 
 Kill it and call it again: it goes on where it was. What is done is skipped; to repeat a stage, delete what it made and
 what came of it: DIR/{train,valid,test}.npy and .json, DIR/runs/codec, DIR/tokens, DIR/runs/lm, DIR/runs/decoder,
-MODELS/codec, MODELS/lm, DIR/figures. DIR/runs/*/progress/index.html shows how far training is.
+DIR/runs/jscc, MODELS/codec, MODELS/lm, MODELS/jscc, DIR/figures. DIR/runs/*/progress/index.html shows how far training is.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RECIPES = HERE / "recipes"
-STAGES = ("corpus", "train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "benchmarks")
+STAGES = ("corpus", "train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "train_jscc", "benchmarks")
 log = logging.getLogger("run")
 
 
@@ -133,6 +133,7 @@ class Run:
         decoder = self.train("decoder", decoded, codec=refitted, lm=lm, **corpus)
         self.export("codec", decoder, before=refitted)
         self.export("lm", lm)
+        self.export("jscc", self.train("jscc", self.models / "jscc" / "config.yaml", **corpus))
         for name in self.recipe["benchmarks"]:
             self.measure(name)
         more = {"about": self.recipe["about"]} if self.recipe["about"] else {}

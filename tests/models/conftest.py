@@ -23,6 +23,7 @@ SHORTER = {
     "tokenise": {"passes": 2},
     "train_lm": {"steps": 30, "eval_steps": 30, "eval_batches": 1},
     "train_decoder": {"steps": 10, "eval_steps": 10},
+    "train_jscc": {"steps": 5, "eval_steps": 5},
 }
 
 

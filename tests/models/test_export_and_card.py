@@ -142,6 +142,20 @@ def test_the_card_shows_opus_beside_us_under_the_same_losses(train):
     assert card.loss(None).endswith(card.MISSING)
 
 
+def test_the_card_shows_the_analog_scheme_beside_the_digital_one(train):
+    card, both = train("card"), {m: mean(2.0) for m in ("pesq_wb", "stoi", "plcmos")}
+    speech = {"seconds": 18.0, "utterances": 4, "seconds_per_voice": {"alice": 18.0}}
+    point = {"jscc": {"snr_db": -5, "pesq_wb": mean(1.5), "stoi": mean(0.8), "plcmos": mean(None)},
+             "soundspring": both | {"packet_loss": 0.97}}
+    figures = {"about": {"speech": speech, "seed": 0, "profile": "reference", "doppler_hz": 10.0, "symbols": 816,
+                         "burst_samples": 2800},
+               "real_time_factor": {"encoder": 0.01, "decoder": 0.02}, "channels": {"awgn": [point]}}
+    text = card.against_digital(figures)
+    assert "| awgn | -5 | 1.50 ± 0.10 | 0.800 ± 0.100 | - | 2.00 ± 0.10 |" in text and "| 97 % |" in text
+    assert "2800 samples" in text and "816 analog symbols" in text and "encoder 0.010, decoder 0.020" in text
+    assert card.against_digital(None).endswith(card.MISSING)
+
+
 def test_figures_of_other_weights_are_refused(train, exported, work, tmp_path):
     models, figures = exported[0], quality_figures(exported[0])
     figures["about"]["weights_sha256"]["codec"] = "0" * 64

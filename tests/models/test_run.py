@@ -9,7 +9,8 @@ import torch
 import yaml
 from soundspring import weights
 
-STAGES = ["train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "export", "export", "quality"]
+STAGES = ["train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "export", "export", "train_jscc",
+          "export", "quality"]
 
 
 def test_a_kill_ends_all_processes_and_keeps_what_was_learned(trained):
@@ -65,15 +66,16 @@ def test_the_codec_learned_something(train, trained):
 
 
 def test_cards_say_what_it_is_and_how_it_went(trained):
-    codec, lm = ((trained.work / "models" / m / "CARD.md").read_text() for m in ("codec", "lm"))
-    for card in (codec, lm):
+    codec, lm, jscc = ((trained.work / "models" / m / "CARD.md").read_text() for m in ("codec", "lm", "jscc"))
+    for card in (codec, lm, jscc):
         assert "> A toy" in card and "Not for use" in card and "as training went on" in card
     assert "examples/speech.wav" in codec and "at other moments" in codec and "Then its decoder alone" in codec
     digest = weights.sha256(trained.work / "models/codec/weights.safetensors")
     assert digest in codec and "| 12 | 24 |" in codec and "Not measured" in lm
+    assert "| minutes | steps | PESQ-WB, -5 dB |" in jscc and "Not measured" in jscc
 
 
-@pytest.mark.parametrize("kind", ["codec", "lm", "decoder"])
+@pytest.mark.parametrize("kind", ["codec", "lm", "decoder", "jscc"])
 def test_progress_can_be_seen_and_heard(trained, kind):
     from soundspring.audio.io import read
 
