@@ -7,7 +7,7 @@
 
 Kill it and call it again: it goes on where it was. What is done is skipped; to repeat a stage, delete what it made and
 what came of it: DIR/{train,valid,test}.npy and .json, DIR/runs/codec, DIR/tokens, DIR/runs/lm, DIR/runs/decoder,
-DIR/runs/jscc, MODELS/codec, MODELS/lm, MODELS/jscc, DIR/figures. DIR/runs/*/progress/index.html shows how far training is.
+DIR/runs/jscc, MODELS/codec, MODELS/lm, MODELS/jscc, DIR/figures. DIR/runs/*/progress/index.html shows how far it is.
 """
 
 import argparse
@@ -24,7 +24,8 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RECIPES = HERE / "recipes"
-STAGES = ("corpus", "train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "train_jscc", "benchmarks")
+STAGES = ("corpus", "train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "train_jscc",
+          "benchmarks")
 log = logging.getLogger("run")
 
 

@@ -138,7 +138,7 @@ def stack_on(device, utterances):
 
 def arguments():
     """The options of this script."""
-    ap = options(__doc__, lr=6e-4, rise=300)
+    ap = options(__doc__, lr=5e-4, rise=200)
     ap.add_argument("--corpus", type=Path, required=True)
     ap.add_argument("--batch", type=int, default=4, help="raise it with a GPU")
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")

@@ -18,6 +18,8 @@ from .layers import SuperframeStack
 from .spread import Spread
 
 LOST = 1e6  # noise variance that stands for infinity
+PRIOR = 0.02  # what the usual power of a band counts against what is seen of it
+FLATTER = 0.25  # exponent of a coefficient's deviation by which its value begins to be weaker
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class JsccConfig:
     encoder_blocks: int = 2
     decoder_blocks: int = 4
     past: int = 6
-    power: float = 0.75
+    power: float = 0.65
     gain: float = 12.0
-    frame_power: float = 0.5
+    frame_power: float = 0.6
     mel: int = 40
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
 
@@ -76,7 +78,9 @@ class Jscc(nn.Module):
         self.encoder = SuperframeStack(c.encoder_blocks, c.dim, c.hidden, c.superframe, c.past)
         self.enc_out = nn.Linear(c.dim, c.hop)
         self.log_power = nn.Parameter(torch.zeros(c.hop))  # of each value, as the receiver expects it
-        self.dec_in = nn.Linear(c.hop + c.hop // 2 + 1, c.dim)
+        beside = torch.ones(c.superframe, c.superframe).triu(-1).tril(1)
+        self.register_buffer("beside", beside, persistent=False)
+        self.dec_in = nn.Linear(c.hop + c.hop // 2 + len(c.bands) + 1, c.dim)
         self.decoder = SuperframeStack(c.decoder_blocks, c.dim, c.hidden, c.superframe, c.past)
         self.dec_out, self.dec_skip = nn.Linear(c.dim, c.hop), nn.Linear(c.hop, c.hop)
         self.gain_out = nn.Linear(c.dim, len(c.bands))
@@ -114,25 +118,39 @@ class Jscc(nn.Module):
     def weigh(
         self, symbols: torch.Tensor, noise_var: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Symbols [B, n, symbols] with noise -> values [B, T, hop], reliabilities [B, T, hop/2], levels [B, T, 1].
+        """Symbols [B, n, symbols] with noise -> values [B, T, hop], features of them [B, T, .], levels [B, T, 1].
 
-        A value of power p becomes the estimate y p / (p + v). Where the variance is infinite nothing came: both are 0.
+        A value of power p becomes Wiener's estimate y p / (p + v). Where the variance is infinite nothing came: 0.
         """
         arrived = torch.isfinite(noise_var)
         noise_var = torch.where(arrived, noise_var, LOST)
         values, noise, level = self.spread.gather(torch.where(arrived, symbols, 0.0), noise_var)
-        power = self.log_power.exp()
-        weight = power / (power + noise.repeat_interleave(2, -1))
         reliability = ((1 - torch.log10(noise + 1e-4)) / 4).clamp(min=0.0)  # 0 at a variance of 10, 1 at 0.001
-        level = level[..., None].expand(*level.shape, self.config.superframe)
-        return (values * weight).flatten(1, 2), reliability.flatten(1, 2), level.flatten(1, 2)[..., None]
+        noise = noise.repeat_interleave(2, -1)
+        strength = self.strength(values, noise)
+        power = self.log_power.exp() * (strength @ self.bands.member.T)
+        values = values * (power / (power + noise))
+        level = level[..., None, None].expand(*level.shape, self.config.superframe, 1)
+        features = torch.cat([values, reliability, 0.3 * strength.log(), 0.5 * level + 0.75], -1)
+        return values.flatten(1, 2), features.flatten(1, 2), level.flatten(1, 2)
+
+    def strength(self, values: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """How much stronger than usual each band is, as the noisy values tell: [B, n, frames, hop] -> [.., bands].
+
+        Weighted least squares over the band in a frame and the frames beside it in the superframe; 1 where nothing is
+        known.
+        """
+        usual = self.log_power.exp()
+        trust = usual / (usual + noise).pow(2)
+        seen, known = (self.beside @ (trust * t @ self.bands.member) for t in (values.pow(2) - noise, usual))
+        return ((seen + PRIOR) / (known + PRIOR)).clamp(min=1e-3)
 
     def spectrum(
         self, symbols: torch.Tensor, noise_var: torch.Tensor, stack: list[torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """As `decode`, -> MDCT coefficients [B, T, hop], new state of the blocks."""
-        values, reliability, level = self.weigh(symbols, noise_var)
-        h, stack = self.decoder(self.dec_in(torch.cat([values, reliability, 0.5 * level + 0.75], -1)), stack)
+        values, features, level = self.weigh(symbols, noise_var)
+        h, stack = self.decoder(self.dec_in(features), stack)
         shape = (self.dec_out(h) + self.dec_skip(values)).float() * level.exp()
         gain = self.gain_out(h).float().clamp(-3.0, 3.0).exp()
         return self.compander.expand(shape) * (gain @ self.bands.member.T), stack
@@ -145,10 +163,13 @@ class Jscc(nn.Module):
 
     @torch.no_grad()
     def begin_linear(self, audio: torch.Tensor) -> None:
-        """Start as SoftCast: each coefficient a value whose power is in proportion to its deviation in audio [B, N]."""
+        """Start without the networks: each coefficient a value, by its deviation in audio [B, N] a little weaker.
+
+        SoftCast's exponent of a half serves the mean squared error; half of that sounds better.
+        """
         coefficients = self.mdct.analyse(audio, audio.new_zeros(len(audio), self.config.hop))[0]
         deviation = self.compander.compress(coefficients).pow(2).mean((0, 1)).sqrt().clamp(min=1e-3)
-        scale = (deviation.mean() / deviation).sqrt()
+        scale = (deviation.mean() / deviation).pow(FLATTER)
         for layer in (self.enc_skip, self.enc_out, self.dec_skip, self.dec_out, self.gain_out):
             layer.weight.mul_(0.02)
             layer.bias.zero_()

@@ -61,8 +61,8 @@ class Spread(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Symbols complex [..., symbols] with noise -> what came of them.
 
-        Returns values [..., frames, width] of about unit power; the noise variance of each pair of them
-        [..., frames, width/2], real and imaginary part together; the level [...].
+        Returns values [..., frames, width] of unit power on average; their noise variance [..., frames, width/2], one
+        for two of them; the level [...].
         """
         symbols, noise_var = symbols[..., self.place], noise_var[..., self.place]
         pairs = torch.view_as_real(symbols[..., : self.values]) * math.sqrt(2 / self.power)
