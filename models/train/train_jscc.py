@@ -25,6 +25,7 @@ from train_codec import INAUDIBLE, mean_scores  # noqa: E402
 SNRS = (-5, 0, 5, 10, 15, 20, 25)  # dB, of the curves
 LISTEN = (-5, 5, 20)
 MEAN = 0.999  # of the running mean of the weights, which is what is evaluated and exported
+STRAIGHT = 0.1  # of the learning rate
 CLIPPED = 0.2  # share of the rows whose transmitter limits its peaks: noise of which the receiver does not know
 
 
@@ -58,10 +59,15 @@ class Trainer(Training):
         self.model.to(self.device)
         self.mean = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.loss = ReconstructionLoss().to(self.device)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01, fused=True
-        )
+        straight = [*self.model.enc_skip.parameters(), *self.model.dec_skip.parameters(), self.model.log_power]
+        rest = [p for p in self.model.parameters() if all(p is not s for s in straight)]
+        groups = [{"params": rest}, {"params": straight}]
+        self.optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01, fused=True)
         self.resume()
+
+    def prepare(self, lr):
+        """The straight part begins well and is dense: at the networks' rate it would be shaken to pieces."""
+        self.optimizer.param_groups[1]["lr"] = STRAIGHT * lr
 
     def restore(self, saved):
         self.model.load_state_dict(saved["model"])
