@@ -67,3 +67,20 @@ def test_the_command_repeats_the_run(shown, tmp_path):
     sound = (tmp_path / "out.wav").read_bytes()
     (tmp_path / "out.wav").unlink()
     assert main(words[1:]) == 0 and (tmp_path / "out.wav").read_bytes() == sound
+
+
+def test_the_analog_scheme_has_no_bits_to_count(shown, speech_like):
+    report, figures, html = shown("--scheme", "jscc", "--snr", "10", "--loss", "bernoulli:0.2")
+    assert [t.label for t in report.tracks] == ["original", "received"] and len(report.symbols) > 0
+    assert all(figures[k] is None for k in ("raw_bps", "bitrate_bps", "overhead_bps", "padding_bps", "policy"))
+    assert [row.label for row in report.losses] == ["part 1 of the burst", "part 2 of the burst", "frames"]
+    assert sum(list(row.states).count("lost") for row in report.losses[:2]) == figures["packets_lost"] > 0
+    assert figures["scheme"] == "jscc" and figures["channel_uses_per_s"] == 28000.0
+
+
+@pytest.mark.parametrize("options", [["--channel", "none"], ["--policy", "chained"], ["--profile", "packet20"]])
+def test_the_analog_scheme_says_what_it_cannot_do(tiny_models, tmp_path, monkeypatch, speech_like, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("in.wav", speech_like, 16000)
+    assert main(["link", "in.wav", "out.wav", "--scheme", "jscc", *options]) != 0
+    assert options[0] in (said := capsys.readouterr().err) or "radio part" in said
