@@ -262,3 +262,13 @@ def test_latency_is_found_by_correlation(benchmark, tmp_path):
 
 def test_load_sums_up_small_threads(benchmark):
     assert benchmark("load").share({"a": 5.0, "b": 0.01, "c": 0.004}, 10.0) == {"a": 0.5, "others": 0.0014}
+
+
+def test_jscc_stands_beside_the_digital_scheme(run, benchmark, monkeypatch):
+    monkeypatch.setattr(benchmark("jscc"), "CHANNELS", {"awgn": (-12, 0, 20)})
+    figures = run("jscc")
+    weak, strong = figures["channels"]["awgn"]
+    assert weak["soundspring"]["packet_loss"] == 1.0 and strong["soundspring"]["packet_loss"] == 0.0
+    assert strong["jscc"]["bursts_detected"] == strong["jscc"]["bursts_sent"] == strong["soundspring"]["bursts_sent"]
+    assert strong["jscc"]["si_sdr_db"]["mean"] > weak["jscc"]["si_sdr_db"]["mean"] + 5
+    assert figures["about"]["symbols"] == 816 and all(0 < v < 20 for v in figures["real_time_factor"].values())

@@ -37,7 +37,7 @@ def error_db(heard, sound):
 
 def test_every_superframe_has_the_same_power(model, sound):
     symbols = Transmitter(model).push(sound)
-    assert symbols.dtype == np.complex64 and symbols.shape == (len(sound) // 1600, 816)
+    assert symbols.dtype == np.complex64 and symbols.shape == (len(sound) // 1600, 1008)
     assert np.allclose(np.mean(np.abs(symbols) ** 2, axis=1), 1, atol=1e-4)
     silent = Transmitter(model).push(np.zeros(1600, np.float32))
     assert np.isfinite(silent).all() and np.mean(np.abs(silent) ** 2) < 1.001
@@ -115,7 +115,7 @@ def test_it_helps_to_be_told_which_symbols_are_weak(model):
 
 
 def test_the_level_arrives_at_any_snr():
-    spread = Spread(5, 320, 816)
+    spread = Spread(5, 320, 1008)
     torch.manual_seed(0)
     true = torch.linspace(-4, 1, 200)
     symbols = spread.spread(torch.randn(200, 5, 320) * true.exp()[:, None, None])
@@ -130,15 +130,31 @@ def test_the_level_arrives_at_any_snr():
 
 
 def test_values_come_back_from_their_symbols():
-    spread, values = Spread(3, 32, 54), torch.randn(7, 3, 32)
+    spread, values = Spread(3, 32, 90), torch.randn(7, 3, 32)
     symbols = spread.spread(values)
-    back, noise, level = spread.gather(symbols, torch.full((7, 54), 0.01))
-    assert symbols.shape == (7, 54) and back.shape == values.shape and noise.shape == (7, 3, 16)
+    back, noise, level = spread.gather(symbols, torch.full((7, 90), 0.01))
+    assert symbols.shape == (7, 90) and back.shape == values.shape and noise.shape == (7, 3, 16)
     assert torch.allclose(back * level.exp()[:, None, None], values, rtol=0.1, atol=0.05)
-    assert sorted(spread.place.tolist()) == list(range(54))
+    assert sorted(spread.place.tolist()) == list(range(90))
 
 
-@pytest.mark.parametrize("sizes", [(5, 320, 803), (5, 3, 10), (5, 32, 160)])
+def test_what_is_sent_twice_has_half_the_noise():
+    """The lowest values of each frame; where one of the two is lost, the other stands alone."""
+    torch.manual_seed(1)
+    spread, values = Spread(5, 320, 1008), torch.randn(60, 5, 320)
+    symbols, noise_var = spread.spread(values), torch.full((60, 1008), 0.1)
+    received = symbols + torch.randn_like(symbols) * 0.1**0.5
+    clean, _, level = spread.gather(symbols, noise_var)
+    noisy, stated, _ = spread.gather(received, noise_var)
+    error = (noisy - clean).pow(2).mean((0, 1)).view(-1, 2).mean(1)
+    assert torch.allclose(error, stated[0, 0], rtol=0.2) and torch.allclose(stated[0, 0, 0] * 2, stated[0, 0, -1])
+    assert 30 < int((stated[0, 0] < 0.07).sum()) < 45
+    noise_var[:, spread.place[:160]] = 1e6
+    received[:, spread.place[:160]] = 0
+    assert 0.9 < float(spread.gather(received, noise_var)[1][0, 0, 0] / stated[0, 0, -1]) < 1.1
+
+
+@pytest.mark.parametrize("sizes", [(5, 320, 803), (5, 3, 100), (5, 32, 40)])
 def test_sizes_that_do_not_fit_are_refused(sizes):
     with pytest.raises(ValueError, match="symbols"):
         Spread(*sizes)
@@ -150,10 +166,10 @@ def test_wrong_arguments_are_named(model):
         tx.push(np.zeros(1000, np.float32))
     with pytest.raises(ValueError, match="symbols"):
         rx.push(np.zeros((1, 800), np.complex64), np.ones((1, 800), np.float32))
-    for variance in (np.ones((1, 5)), np.full((1, 816), -1.0), np.full((1, 816), np.nan)):
+    for variance in (np.ones((1, 5)), np.full((1, 1008), -1.0), np.full((1, 1008), np.nan)):
         with pytest.raises(ValueError, match="noise_var"):
-            rx.push(np.zeros((1, 816), np.complex64), variance.astype(np.float32))
+            rx.push(np.zeros((1, 1008), np.complex64), variance.astype(np.float32))
     with pytest.raises(ValueError, match="bands"):
         Jscc(JsccConfig(bands=(4, 4)))
-    assert tx.push(np.zeros(0, np.float32)).shape == (0, 816)
-    assert rx.push(np.zeros((0, 816), np.complex64), np.zeros((0, 816), np.float32)).shape == (0,)
+    assert tx.push(np.zeros(0, np.float32)).shape == (0, 1008)
+    assert rx.push(np.zeros((0, 1008), np.complex64), np.zeros((0, 1008), np.float32)).shape == (0,)

@@ -33,7 +33,7 @@ class JsccConfig:
     sample_rate: int = 16000
     hop: int = 320
     superframe: int = 5
-    symbols: int = 816
+    symbols: int = 1008
     dim: int = 256
     hidden: int = 704
     encoder_blocks: int = 2

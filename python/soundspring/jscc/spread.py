@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 POINTS = 192  # of the curve, between which the level is interpolated by its posterior mean
+LEVEL_SYMBOLS = 16  # at least
 POWER = 2.5  # of the symbols that carry the level: all else hangs on it
 CYCLES = (0.5, 3.0)  # that the slowest and the fastest of them turn over the whole range of levels
 
@@ -15,28 +16,32 @@ class Spread(nn.Module):
     """Values [..., frames, width] <-> symbols [..., symbols] of unit mean power, each frame's all over the burst.
 
     Two values make a symbol. Neighbours in a frame are about 0.38 of the burst apart, so that a weak carrier or a bad
-    moment takes a little of everything.
+    moment takes a little of everything. Where there is room for more, the first values of each frame, the lowest
+    frequencies, are sent once more; the receiver takes the mean that has least noise.
 
     Each burst has the same power, so the level of its values, the logarithm of their root mean square, travels in the
     symbols that are left over. They turn with the level at different speeds: a point on a curve, which is exact where
     the channel is good and never ambiguous. The receiver takes the mean of the levels, weighted by their likelihood.
 
     Raises:
-        ValueError: fewer than 4 symbols are left over for the level, or so many that they take half of the power.
+        ValueError: too few symbols for the values and their level.
     """
 
     def __init__(self, frames: int, width: int, symbols: int, lowest: float = -4.5, highest: float = 1.5):
         super().__init__()
         self.frames, self.width, self.symbols = frames, width, symbols
-        self.values = frames * width // 2
-        left = symbols - self.values
-        if frames * width % 2 or left < 4 or POWER * left > symbols / 2:
-            raise ValueError(f"symbols: {symbols} do not hold {frames} times {width} values and 4 symbols more, or far "
-                             "too many more")
+        pairs = (symbols - LEVEL_SYMBOLS) // frames  # of each frame
+        if width % 2 or 2 * pairs < width or POWER * (symbols - frames * pairs) > symbols / 2:
+            needed = max(frames * -(-width // 2) + LEVEL_SYMBOLS, round(2 * POWER * (LEVEL_SYMBOLS + frames)))
+            raise ValueError(f"symbols: {symbols} do not hold {frames} frames of {width} values, an even number, and "
+                             f"their level; {needed} would")
+        self.values = frames * pairs
         self.lowest, self.highest = lowest, highest
+        left = symbols - self.values
         self.power = (symbols - POWER * left) / self.values
         step = next(s for s in range(round(0.382 * symbols), 2 * symbols + 1) if math.gcd(s, symbols) == 1)
         self.register_buffer("place", torch.arange(symbols) * step % symbols, persistent=False)
+        self.register_buffer("source", torch.arange(2 * pairs) % width, persistent=False)
         self.register_buffer("cycles", 2 * math.pi * torch.linspace(*CYCLES, left), persistent=False)
         self.register_buffer("grid", torch.linspace(lowest, highest, POINTS), persistent=False)
 
@@ -47,7 +52,7 @@ class Spread(nn.Module):
 
     def spread(self, values: torch.Tensor) -> torch.Tensor:
         """float [..., frames, width] -> complex64 [..., symbols]."""
-        flat = values.float().flatten(-2)
+        flat = values.float()[..., self.source].flatten(-2)
         mean = flat.pow(2).mean(-1) + math.exp(2 * self.lowest)
         level = (0.5 * mean.log()).clamp(max=self.highest)
         pairs = torch.view_as_complex(flat.unflatten(-1, (-1, 2)).contiguous())
@@ -65,11 +70,17 @@ class Spread(nn.Module):
         for two of them; the level [...].
         """
         symbols, noise_var = symbols[..., self.place], noise_var[..., self.place]
-        pairs = torch.view_as_real(symbols[..., : self.values]) * math.sqrt(2 / self.power)
-        shape = (self.frames, self.width)
-        values = pairs.flatten(-2).unflatten(-1, shape)
-        noise = noise_var[..., : self.values].unflatten(-1, (self.frames, self.width // 2)) / self.power
-        return values, noise, self.level(symbols[..., self.values :], noise_var[..., self.values :])
+        sent = symbols[..., : self.values].unflatten(-1, (self.frames, -1)) * math.sqrt(2 / self.power)
+        trust = self.power / noise_var[..., : self.values].unflatten(-1, (self.frames, -1)).clamp(min=1e-6)
+        sums = (self.again(x) for x in (sent.real * trust, sent.imag * trust, trust))
+        real, imaginary, trust = sums
+        values = torch.stack([real / trust, imaginary / trust], -1).flatten(-2)
+        return values, 1 / trust, self.level(symbols[..., self.values :], noise_var[..., self.values :])
+
+    def again(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., pairs] -> the sums of what stands for the same pair, [..., width/2]."""
+        pair = self.source[::2] // 2
+        return x.new_zeros(*x.shape[:-1], self.width // 2).index_add(-1, pair, x)
 
     def level(self, symbols: torch.Tensor, noise_var: torch.Tensor) -> torch.Tensor:
         """The mean of the level [...], given the symbols that carry it; the middle where nothing came."""
