@@ -31,16 +31,15 @@ class AnalogModel:
     def __init__(self, folder: str | Path | None = None):
         self.folder = weights.find_model("jscc") if folder is None else Path(folder)
         self.sha256 = weights.identity(weights.read_config(self.folder))
+        self._networks: dict[int, object] = {}
 
-    @cached_property
-    def network(self):
+    def network(self, symbols: int):
+        """For bursts of so many payload symbols. ValueError where they are too few."""
         from .jscc.api import load
 
-        return load(self.folder)
-
-    def load(self) -> None:
-        """Load it now rather than at first use."""
-        _ = self.network
+        if symbols not in self._networks:
+            self._networks[symbols] = load(self.folder, symbols)
+        return self._networks[symbols]
 
 
 @lru_cache(maxsize=2)
@@ -83,13 +82,11 @@ class AnalogLink(RadioLink):
 
     def __init__(self, profile: str | LinkProfile = "reference", models: AnalogModel | None = None):
         super().__init__(with_radio(load(profile)), models or shared_model())
-        phy, sizes = self.profile.phy, self.models.network.config
-        have = (phy.payload_symbols, self.profile.superframe_samples)
-        needed = (sizes.symbols, sizes.superframe * sizes.hop)
-        if have != needed:
+        self.network = self.models.network(self.profile.phy.payload_symbols)
+        if self.network.samples != self.profile.superframe_samples:
             raise ValueError(
-                f"profile: {self.profile.name} has {have[0]} payload symbols for {have[1]} samples of sound, "
-                f"the jscc model was trained for {needed[0]} for {needed[1]}; choose one such as reference"
+                f"profile: a superframe of {self.profile.name} has {self.profile.superframe_samples} samples, one of "
+                f"the jscc model {self.network.samples}; choose a profile such as reference"
             )
 
     @cached_property
@@ -100,12 +97,12 @@ class AnalogLink(RadioLink):
     def encoder(self):
         from .jscc.api import Transmitter
 
-        return Transmitter(self.models.network)
+        return Transmitter(self.network)
 
     def decoder(self):
         from .jscc.api import Receiver
 
-        return Receiver(self.models.network)
+        return Receiver(self.network)
 
     def frame_coder(self) -> AnalogFrameCoder:
         return AnalogFrameCoder(self.profile, self.models.sha256)
@@ -118,7 +115,7 @@ def encode(link: AnalogLink, audio: np.ndarray) -> np.ndarray:
 
 def decode(link: AnalogLink, symbols: np.ndarray, noise_var: np.ndarray, samples: int) -> np.ndarray:
     """Symbols [superframes, n] with their noise, inf where lost -> sound float32 [samples], aligned with the input."""
-    audio = link.decoder().push(symbols, noise_var)[link.models.network.delay :]
+    audio = link.decoder().push(symbols, noise_var)[link.network.delay :]
     return np.pad(audio, (0, max(samples - len(audio), 0)))[:samples]
 
 
@@ -154,7 +151,6 @@ def run(link: AnalogLink, audio: np.ndarray, channel=None, loss=None) -> LinkRes
     `loss` has a draw for each part of a burst in which the digital scheme would have a packet.
     """
     timer, found = Timer(), []
-    link.models.load()
     begin = perf_counter()
     sent = encode(link, audio)
     if channel is not None:

@@ -9,6 +9,7 @@ from soundspring import analog, link
 from soundspring.analog import AnalogLink, AnalogModel
 from soundspring.channel.factory import make_channel
 from soundspring.channel.loss import parse_loss
+from soundspring.jscc import Receiver, Transmitter
 from soundspring.profile import load, replace_profile
 
 
@@ -87,10 +88,25 @@ def test_each_scheme_drops_the_bursts_of_the_other(ours, tiny_models, speech_lik
     assert link.demodulate(digital, analog.modulate(ours, analog.encode(ours, speech_like[:3200]))) == []
 
 
-@pytest.mark.parametrize(("profile", "word"), [("narrow-0", "payload symbols"), ("packet20", "no radio part")])
+@pytest.mark.parametrize(("profile", "word"), [("wide-4", "symbols: .* do not hold"), ("packet20", "no radio part")])
 def test_profiles_that_do_not_fit_are_refused(tiny_models, profile, word):
     with pytest.raises(ValueError, match=word):
         AnalogLink(profile, AnalogModel())
+
+
+def test_it_takes_any_number_of_symbols_that_is_enough(tiny_models, speech_like):
+    """The rungs of a ladder differ in it; the more there are, the more is sent twice."""
+    model, errors = AnalogModel(), []
+    for symbols in (820, 1008, 1616):
+        network = model.network(symbols)
+        assert network is model.network(symbols)
+        sent = Transmitter(network).push(np.pad(speech_like, (0, -len(speech_like) % 1600)))
+        assert sent.shape[1] == symbols
+        rng = np.random.default_rng(0)
+        noise = (rng.standard_normal((*sent.shape, 2)) @ (1, 1j)).astype(np.complex64)
+        heard = Receiver(network).push(sent + 0.5 * noise, np.full(sent.shape, 0.5, np.float32))[320:]
+        errors.append(np.mean((heard[: len(speech_like)] - speech_like[: len(heard)]) ** 2))
+    assert errors[0] > errors[1] > 1.3 * errors[2]
 
 
 def test_a_missing_model_says_so(tmp_path, monkeypatch):

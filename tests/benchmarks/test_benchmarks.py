@@ -271,4 +271,4 @@ def test_jscc_stands_beside_the_digital_scheme(run, benchmark, monkeypatch):
     assert weak["soundspring"]["packet_loss"] == 1.0 and strong["soundspring"]["packet_loss"] == 0.0
     assert strong["jscc"]["bursts_detected"] == strong["jscc"]["bursts_sent"] == strong["soundspring"]["bursts_sent"]
     assert strong["jscc"]["si_sdr_db"]["mean"] > weak["jscc"]["si_sdr_db"]["mean"] + 5
-    assert figures["about"]["symbols"] == 816 and all(0 < v < 20 for v in figures["real_time_factor"].values())
+    assert figures["about"]["symbols"] == 1008 and all(0 < v < 20 for v in figures["real_time_factor"].values())

@@ -75,7 +75,8 @@ def test_the_analog_scheme_has_no_bits_to_count(shown, speech_like):
     assert all(figures[k] is None for k in ("raw_bps", "bitrate_bps", "overhead_bps", "padding_bps", "policy"))
     assert [row.label for row in report.losses] == ["part 1 of the burst", "part 2 of the burst", "frames"]
     assert sum(list(row.states).count("lost") for row in report.losses[:2]) == figures["packets_lost"] > 0
-    assert figures["scheme"] == "jscc" and figures["channel_uses_per_s"] == 28000.0
+    assert figures["scheme"] == "jscc"
+    assert figures["channel_uses_per_s"] == 10 * Link(profile.load("reference")).burst_samples
 
 
 @pytest.mark.parametrize("options", [["--channel", "none"], ["--policy", "chained"], ["--profile", "packet20"]])

@@ -44,7 +44,7 @@ def test_the_model_of_the_air_is_that_of_the_modem(train, tiny_models):
     """Noise as the modem states it in white noise, and bursts of which nothing comes at the same SNR."""
     air, link = train("air"), AnalogLink("reference", AnalogModel())
     rng = np.random.default_rng(1)
-    sent = (rng.standard_normal((12, 816, 2)) @ (1, 1j) / np.sqrt(2)).astype(np.complex64)
+    sent = (rng.standard_normal((12, 1008, 2)) @ (1, 1j) / np.sqrt(2)).astype(np.complex64)
     samples = analog.modulate(link, sent).reshape(12, -1)[:, :12000].ravel()
 
     def received(snr):
@@ -57,8 +57,8 @@ def test_the_model_of_the_air_is_that_of_the_modem(train, tiny_models):
         stated = np.mean([b.noise_var.mean() for _, b in found])
         assert 10 * np.log10(stated * 10 ** (snr / 10) / (1 + air.ESTIMATE)) == pytest.approx(0, abs=0.5)
     assert len(received(air.HEADER_DB - 2.5)) < 6 < len(received(air.HEADER_DB + 2.0))
-    noise = air.noise_variances(rng, 400, 4, 816, (10.0, 10.0))
-    assert noise.shape == (400, 4, 816) and noise.dtype == np.float32
+    noise = air.noise_variances(rng, 400, 4, 1008, (10.0, 10.0))
+    assert noise.shape == (400, 4, 1008) and noise.dtype == np.float32
     steady = noise[(noise == noise[:, :1, :1]).all(axis=(1, 2))]
     assert 100 < len(steady) < 220 and steady[0, 0, 0] == pytest.approx(0.105, rel=1e-3)
     assert 0.01 < np.isinf(noise).all(axis=2).mean() < 0.12
@@ -97,7 +97,7 @@ def test_it_learns_resumes_and_exports(train, corpus, monkeypatch):
     exported = dict(model.named_parameters())
     assert all(torch.allclose(exported[n], p, atol=2e-3) for n, p in saved["mean"].items() if n in exported)
     symbols = Transmitter(model).push(np.zeros(3200, np.float32))
-    assert Receiver(model).push(symbols, np.full((2, 816), 0.1, np.float32)).shape == (3200,)
+    assert Receiver(model).push(symbols, np.full((2, 1008), 0.1, np.float32)).shape == (3200,)
 
 
 def test_the_mean_of_the_weights_follows_them(train, corpus):

@@ -39,7 +39,7 @@ class jscc_decoder(PduDoor, gr.sync_block):
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
         link = AnalogLink(profile)
         self._parts, self._symbols = link.parts, link.profile.phy.payload_symbols
-        self._decoder, self._skip = link.decoder(), link.models.network.delay
+        self._decoder, self._skip = link.decoder(), link.network.delay
         self._decoder.lost()  # warm up
         self._decoder.reset()
         self._next, self._idle = first_sequence, bool(idle)

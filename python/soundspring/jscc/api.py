@@ -10,10 +10,17 @@ from .. import weights
 from .model import Jscc, JsccConfig
 
 
-def load(folder: str | Path) -> Jscc:
-    """The model of a folder. Raises FileNotFoundError or ValueError that says what is wrong with it."""
+def load(folder: str | Path, symbols: int | None = None) -> Jscc:
+    """The model of a folder. Raises FileNotFoundError or ValueError that says what is wrong with it.
+
+    symbols: that a burst carries, if not as many as in training; the more, the more values are sent twice. ValueError
+    where they are too few.
+    """
     tensors, config = weights.load(Path(folder), kind="jscc")
-    return weights.build(Path(folder), config, tensors, lambda sizes: Jscc(JsccConfig(**sizes)))
+    model = weights.build(Path(folder), config, tensors, lambda sizes: Jscc(JsccConfig(**sizes)))
+    if symbols is not None:
+        model.fit(symbols)
+    return model
 
 
 class Transmitter:

@@ -6,7 +6,7 @@ the symbols, and the receiver weighs them as Wiener would. The networks beside i
 receiver knows the noise.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import nn
@@ -70,7 +70,7 @@ class Jscc(nn.Module):
         self.config = c = config or JsccConfig()
         self.mdct, self.bands = Mdct(c.hop), Bands(c.bands)
         self.compander = Compander(c.power, c.gain, c.frame_power)
-        self.spread = Spread(c.superframe, c.hop, c.symbols)
+        self.fit(c.symbols)
         levels = c.mel + len(c.bands)
         self.register_buffer("mel", mel_filters(c.mel, 2 * c.hop, c.sample_rate)[1:], persistent=False)
         self.enc_skip = nn.Linear(c.hop, c.hop)
@@ -84,6 +84,11 @@ class Jscc(nn.Module):
         self.decoder = SuperframeStack(c.decoder_blocks, c.dim, c.hidden, c.superframe, c.past)
         self.dec_out, self.dec_skip = nn.Linear(c.dim, c.hop), nn.Linear(c.hop, c.hop)
         self.gain_out = nn.Linear(c.dim, len(c.bands))
+
+    def fit(self, symbols: int) -> None:
+        """Fill bursts of so many symbols; no weight hangs on their number. ValueError where they are too few."""
+        c = self.config
+        self.spread, self.config = Spread(c.superframe, c.hop, symbols), replace(c, symbols=symbols)
 
     @property
     def delay(self) -> int:
