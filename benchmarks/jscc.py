@@ -17,7 +17,7 @@ from soundspring.channel.factory import make_channel
 from soundspring.link import Link, Models, encode, modulate
 from soundspring.profile import load
 
-CHANNELS = {"awgn": (-5, -2, 0, 2, 5, 10, 15, 20, 25), "rayleigh": (0, 5, 10, 15, 20)}
+CHANNELS = {"awgn": (-5, -2, 0, 2, 5, 8, 12, 18, 25), "rayleigh": (0, 5, 10, 20)}
 
 
 def analog_point(link, utterances, symbols: np.ndarray, samples: np.ndarray, name: str, snr_db: float, seed: int):

@@ -421,12 +421,13 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("--corpus", type=Path, required=True)
     ap.add_argument("--runs", type=Path, help="folder of the runs; without it no curves of training")
     ap.add_argument("--about", default="", help="what to say first")
+    ap.add_argument("--only", choices=MODELS, help="write this model's card alone")
     args = ap.parse_args(argv)
     figures = read_figures(args.figures, args.models)
     for name, card in (("codec", codec_card), ("lm", lm_card), ("jscc", jscc_card)):
         folder = args.models / name
-        if name == "jscc" and not (folder / "config.yaml").exists():
-            continue  # links of tokens do without it
+        if args.only not in (None, name) or (name == "jscc" and not (folder / "config.yaml").exists()):
+            continue  # links of tokens do without jscc
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         (folder / "CARD.md").write_text(card(config, figures, args), encoding="utf-8")
         print(f"{folder / 'CARD.md'}: from {', '.join(figures) or 'no figures'}")

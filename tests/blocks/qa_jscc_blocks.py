@@ -71,13 +71,13 @@ def sent(ours, speech_like):
 
 def test_parts_gaps_and_clocks_in_any_order(ours, sent):
     symbols, noise = sent
-    decoder = jscc_decoder(first_sequence=0)
-    messages = [part(symbols[0, 264:], noise[0, 264:], 0, 1), part(symbols[0, :264], noise[0, :264], 0, 0)]
-    messages += [part(symbols[2], noise[2], 2), part(symbols[3, :264], noise[3, :264], 3, 0), clock(5)]
+    decoder, (base, rest) = jscc_decoder(first_sequence=0), ours.parts
+    messages = [part(symbols[0, rest], noise[0, rest], 0, 1), part(symbols[0, base], noise[0, base], 0, 0)]
+    messages += [part(symbols[2], noise[2], 2), part(symbols[3, base], noise[3, base], 3, 0), clock(5)]
     sound = play(decoder, messages)
     assert decoder.status == [("ok", "ok"), ("lost", "lost"), ("ok", "ok"), ("ok", "lost"), ("lost", "lost")]
     told = noise.copy()
-    told[[1, 4]], told[3, 264:] = np.inf, np.inf
+    told[[1, 4]], told[3, rest] = np.inf, np.inf
     expected = ours.decoder().push(symbols[:5], told[:5])[320:]
     assert sound.shape == expected.shape and np.abs(sound - expected).max() < 1e-3 * np.abs(expected).max()
 
@@ -91,12 +91,12 @@ def test_another_transmission_starts_anew(ours, sent):
     assert np.allclose(sound, np.concatenate([once[320:], once]), atol=1e-3 * np.abs(once).max())
 
 
-def test_what_cannot_be_used_is_counted_and_dropped(sent):
+def test_what_cannot_be_used_is_counted_and_dropped(ours, sent):
     symbols, noise = sent
     decoder = jscc_decoder(first_sequence=0)
     wrong = [DONE, part(symbols[0, :10], noise[0, :10], 0), part(symbols[0], noise[0, :5], 0),
              part(symbols[0], -noise[0], 0), pdu(symbols[0], sequence=0), pdu(symbols[0], noise_var=noise[0]),
-             part(symbols[0, :264], noise[0, :264], 0, 5)]
+             part(symbols[0, ours.parts[0]], noise[0, ours.parts[0]], 0, 5)]
     for message in wrong:
         decoder.receive(message)
     assert decoder.dropped == len(wrong) and not decoder.status
@@ -109,4 +109,4 @@ def test_wrong_parameters_are_named(tiny_models):
     with pytest.raises(ValueError, match="first_sequence"):
         jscc_decoder(first_sequence=-2)
     with pytest.raises(ValueError, match="profile"):
-        jscc_encoder("narrow")
+        jscc_encoder("narrow")  # a ladder
