@@ -94,6 +94,10 @@ class AnalogLink(RadioLink):
         """Where in a burst's payload the digital scheme has its packets; the receiver's blocks hand on such parts."""
         return [slice(*part) for part in pairwise(accumulate((p.symbols for p in self.profile.phy.packets), initial=0))]
 
+    def fates(self, came: np.ndarray) -> tuple[str, ...]:
+        """Which symbols of a superframe came, bool [n] -> "ok" or "lost" for each of `parts`."""
+        return tuple("ok" if came[part].all() else "lost" for part in self.parts)
+
     def encoder(self):
         from .jscc.api import Transmitter
 
@@ -167,14 +171,14 @@ def run(link: AnalogLink, audio: np.ndarray, channel=None, loss=None) -> LinkRes
     out = decode(link, symbols, noise_var, len(audio))
     timer.rx = perf_counter() - begin
     came = np.isfinite(noise_var)
-    status = [tuple("ok" if row[part].all() else "lost" for part in link.parts) for row in came]
     counts = Counts(
         bursts_sent=len(sent) if channel is not None else 0,
         bursts_detected=len(found),
         packets_sent=len(sent) * len(link.parts),
         frames_concealed=int((~came.any(axis=1)).sum()) * link.profile.superframe,
-        status=status,
     )
+    for row in came:
+        counts.note(link.fates(row))
     points = np.concatenate([*(b.symbols for _, b in found), np.zeros(0, np.complex64)])
     return LinkResult(out, counts, timer, points, [float(b.snr_db) for _, b in found])
 

@@ -75,7 +75,7 @@ def test_parts_gaps_and_clocks_in_any_order(ours, sent):
     messages = [part(symbols[0, rest], noise[0, rest], 0, 1), part(symbols[0, base], noise[0, base], 0, 0)]
     messages += [part(symbols[2], noise[2], 2), part(symbols[3, base], noise[3, base], 3, 0), clock(5)]
     sound = play(decoder, messages)
-    assert decoder.status == [("ok", "ok"), ("lost", "lost"), ("ok", "ok"), ("ok", "lost"), ("lost", "lost")]
+    assert decoder.counts.status == [("ok", "ok"), ("lost", "lost"), ("ok", "ok"), ("ok", "lost"), ("lost", "lost")]
     told = noise.copy()
     told[[1, 4]], told[3, rest] = np.inf, np.inf
     expected = ours.decoder().push(symbols[:5], told[:5])[320:]
@@ -99,10 +99,10 @@ def test_what_cannot_be_used_is_counted_and_dropped(ours, sent):
              part(symbols[0, ours.parts[0]], noise[0, ours.parts[0]], 0, 5)]
     for message in wrong:
         decoder.receive(message)
-    assert decoder.dropped == len(wrong) and not decoder.status
+    assert decoder.dropped == len(wrong) and not decoder.counts.status
     play(decoder, [part(symbols[0], noise[0], 0)])
     decoder.receive(part(symbols[0], noise[0], 0))
-    assert decoder.dropped == len(wrong) + 1 and decoder.status == [("ok", "ok")]
+    assert decoder.dropped == len(wrong) + 1 and decoder.counts.status == [("ok", "ok")]
 
 
 def test_wrong_parameters_are_named(tiny_models):

@@ -8,7 +8,8 @@ import numpy as np
 from gnuradio import gr
 
 from ..analog import AnalogLink
-from .entropy_decoder import JUMP, LIMIT
+from ..link import Counts
+from .entropy_decoder import JUMP, KEEP, LIMIT
 from .pdu import PduDoor, PduError, entry, integer
 
 IDLE_S = 0.002
@@ -27,7 +28,7 @@ class jscc_decoder(PduDoor, gr.sync_block):
         idle: play silence while nothing waits, as a sound card needs; without it the stream pauses.
 
     Attributes:
-        status: for each superframe a word for each of its parts, "ok" or "lost".
+        counts: what became of the parts of superframes, see `link.Counts`.
 
     Raises:
         ValueError, FileNotFoundError: a parameter, the profile or the model cannot be used; the message says why.
@@ -37,7 +38,7 @@ class jscc_decoder(PduDoor, gr.sync_block):
         gr.sync_block.__init__(self, name="SoundSpring JSCC decoder", in_sig=None, out_sig=[np.float32])
         if first_sequence < -1:
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
-        link = AnalogLink(profile)
+        self._link = link = AnalogLink(profile)
         self._parts, self._symbols = link.parts, link.profile.phy.payload_symbols
         self._decoder, self._skip = link.decoder(), link.network.delay
         self._decoder.lost()  # warm up
@@ -46,7 +47,7 @@ class jscc_decoder(PduDoor, gr.sync_block):
         self._open: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # symbols and noise of superframes not complete
         self._queue: deque[tuple[np.ndarray, np.ndarray] | None] = deque()  # None: another transmission begins
         self._pending = np.zeros(0, np.float32)
-        self.status: list[tuple[str, ...]] = []
+        self.counts = Counts(keep=KEEP if first_sequence < 0 else None)
         self.accept(np.complex64, self._collect)
 
     def _collect(self, meta, symbols) -> None:
@@ -86,7 +87,9 @@ class jscc_decoder(PduDoor, gr.sync_block):
         """Queue the superframes before `stop`, in order, with what there is of them."""
         while self._next < stop:
             own = self._open.pop(self._next, None) or self._nothing()
-            self.status.append(tuple("ok" if np.isfinite(own[1][part]).all() else "lost" for part in self._parts))
+            came = np.isfinite(own[1])
+            self.counts.note(self._link.fates(came))
+            self.counts.frames_concealed += 0 if came.any() else self._link.profile.superframe
             self._queue.append(own)
             self._next += 1
 

@@ -38,14 +38,15 @@ def run(link: AnalogLink, audio: np.ndarray, channel, loss=None) -> LinkResult:
     top.msg_connect((rx, "symbols"), (symbols, "store"))
     top.run()
     points, snr = seen(symbols)
-    status = rx.decoder.status[: len(padded)]
+    fates = rx.decoder.counts.status[: len(padded)]
     counts = Counts(
         bursts_sent=len(padded),
         bursts_detected=len(snr),
         packets_sent=len(padded) * len(link.parts),
-        frames_concealed=sum("ok" not in s for s in status) * link.profile.superframe,
-        status=status,
+        frames_concealed=sum("ok" not in fate for fate in fates) * link.profile.superframe,
     )
+    for fate in fates:
+        counts.note(fate)
     out = np.array(sink.data(), np.float32)[: len(audio)]
     sound = np.pad(out, (0, len(audio) - len(out)))
     return LinkResult(sound, counts, Timer(tx.cpu_s, rx.cpu_s), points, snr)
