@@ -283,36 +283,44 @@ print(f"a token costs {counts.model_bits / coded:.2f} bits instead of 10, {100 -
 # frame and fade; or it may ask the language model what most likely stood there. A missing token is just a hidden one:
 # game and network are those of section 4.
 #
-# To conceal one must first have lost: the enhancement packet of `reference` carries the lowest layers of the
-# superframe before once more. Where a superframe is lost and the next one comes, the voice goes on with those
-# *copies*, and only what is missing above them is guessed. That costs bits, and 100 ms of waiting.
+# Or the loss can be mended: the enhancement packet of `reference` carries the lowest layers of the superframe before
+# once more. Where a superframe is lost and the next one comes, the voice goes on with those *copies*, and only what is
+# missing above them is guessed. That costs bits, and 100 ms of waiting. The profile `wide-2` has as much room for a
+# voice and no copies.
 #
-# Whole superframes are lost here, a tenth of a second each. The differences are small beside those between voices and
-# between the places that are hit, so each figure is a mean over several draws of losses; `models/lm/CARD.md` has
-# larger tables.
+# Whole superframes are lost here, a tenth of a second each. The differences between ways to conceal are small beside
+# those between voices and between the places that are hit, so each figure is a mean over several draws of losses;
+# `models/lm/CARD.md` has larger tables.
 
 # %%
 from gnuradio.soundspring.baselines.concealers import Mute, RepeatLatent
 from gnuradio.soundspring.channel.loss import Bernoulli
 
 books = models.lm.codebooks.numpy()
-CONCEALERS = {"mute": lambda: Mute(books), "repeat": lambda: RepeatLatent(books), "model": whole.concealer}
+plain = link.Link(profile.load("wide-2"), models)
+bare = list(link.encode(plain, sound))
+CONCEALERS = {
+    "mute": (plain, lambda: Mute(books)),
+    "repeat": (plain, lambda: RepeatLatent(books)),
+    "model": (plain, plain.concealer),
+    "copies": (whole, whole.concealer),
+}
 
 
-def lose(share, seed):
-    """What the decoder knows of each superframe when some of them never come, and which those are."""
-    gone = Bernoulli(share, seed).step(len(sent))
-    decoder = whole.entropy_decoder()
-    return gone, [decoder.push(s, [None] * 2 if g else payloads) for g, (s, payloads) in zip(gone, sent, strict=True)]
+def lose(way, frames, gone):
+    """What the decoder of a link knows of each superframe when those never come that are gone."""
+    decoder = way.entropy_decoder()
+    return [decoder.push(s, [None] * 2 if g else payloads) for g, (s, payloads) in zip(gone, frames, strict=True)]
 
 
 SHARES, DRAWS = ((0.2,), 1) if QUICK else ((0.05, 0.1, 0.2, 0.3), 3)
 concealed = {name: np.zeros((len(SHARES), DRAWS)) for name in CONCEALERS}
 for i, share in enumerate(SHARES):
     for seed in range(DRAWS):
-        gone, known = lose(share, seed + 1)
-        for name, make in CONCEALERS.items():
-            heard = link.render(whole, known, len(sound), concealer=make())
+        gone = Bernoulli(share, seed + 1).step(len(sent))
+        known = {way: lose(way, frames, gone) for way, frames in ((plain, bare), (whole, sent))}
+        for name, (way, make) in CONCEALERS.items():
+            heard = link.render(way, known[way], len(sound), concealer=make())
             concealed[name][i, seed] = quality(heard)
             if share == 0.2 and seed == 0:
                 listen(f"lost-{name}", heard)
@@ -551,9 +559,8 @@ LOSSES = {"single losses": Bernoulli, "bursts of 3": lambda share, seed: Gilbert
 for name, process in LOSSES.items():
     scores, share = [], []
     for seed in range(1, 2 if QUICK else 5):
-        gone, decoder = process(0.2, seed=seed).step(len(sent)), whole.entropy_decoder()
-        known = [decoder.push(s, [None] * 2 if g else payloads) for g, (s, payloads) in zip(gone, sent, strict=True)]
-        scores.append(quality(link.render(whole, known, len(sound))))
+        gone = process(0.2, seed=seed).step(len(sent))
+        scores.append(quality(link.render(whole, lose(whole, sent, gone), len(sound))))
         share.append(gone.mean())
     spread = f"from {min(scores):.2f} to {max(scores):.2f}"
     print(f"{name:14s} {100 * np.mean(share):4.1f} % lost, PESQ {np.mean(scores):.2f} ({spread})")

@@ -43,9 +43,9 @@ def test_eight_bits_come_back_within_half_a_step(tmp_path):
 
 
 def test_names_and_places(models, monkeypatch, tmp_path):
-    assert weights.models_dir() == models and weights.model_names() == ["codec", "lm"]
+    assert weights.models_dir() == models and weights.model_names() == ["codec", "jscc", "lm"]
     assert weights.find_model("lm") == models / "lm" and weights.faults(models / "lm") == []
-    with pytest.raises(FileNotFoundError, match="no model 'big'.*codec, lm"):
+    with pytest.raises(FileNotFoundError, match="no model 'big'.*codec, jscc, lm"):
         weights.find_model("big")
     monkeypatch.setenv("SOUNDSPRING_MODELS", str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError, match="no models folder: looked for .*nowhere"):
