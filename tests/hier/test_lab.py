@@ -71,6 +71,10 @@ def test_everything_changes_while_it_plays(tiny_models, speech_like, tmp_path):
         flow.set_scheme("wide-0")  # the base alone
         until(lambda: len(flow.fates()) > before + 5)
         assert flow.fates()[-1] == ("ok",) and flow.scheme == "wide-0"
+        before = len(flow.fates())
+        flow.set_scheme("jscc")
+        until(lambda: len(flow.fates()) > before + 5)
+        assert {word for word in flow.fates()[-1]} == {"ok"}
         sent, received = flow.heard(0.3)
         assert len(sent) == len(received) == 4800 and np.abs(sent).max() > 0.01
     finally:
@@ -96,6 +100,21 @@ def test_what_is_heard_is_aligned_with_what_was_sent(tiny_models, speech_like, t
 def test_wrong_settings_are_named(tiny_models, speech_like, tmp_path, key, value):
     with pytest.raises(ValueError, match=key):
         lab.Lab(speech_like, out=tmp_path / "out.wav", **{key: value})
+
+
+def test_a_scheme_that_cannot_be_made_changes_nothing(tiny_models, speech_like, tmp_path, monkeypatch):
+    def absent():
+        raise FileNotFoundError("no model")
+
+    monkeypatch.setitem(lab.SCHEMES, "absent", absent)
+    flow = lab.Lab(speech_like, out=tmp_path / "out.wav")
+    flow.begin()
+    for name, error in (("absent", FileNotFoundError), ("nothing", ValueError)):
+        with pytest.raises(error):
+            flow.set_scheme(name)
+    until(lambda: len(flow.fates()) > 2)
+    assert flow.scheme == "reference"
+    flow.end()
 
 
 def test_a_scheme_is_added_in_a_line(tiny_models, speech_like, tmp_path, monkeypatch):

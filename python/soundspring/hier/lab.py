@@ -19,6 +19,8 @@ from gnuradio import audio as sound_card
 
 from ..blocks.channel_model import channel_model
 from ..profile import SAMPLE_RATE, load, load_ladder
+from .jscc_receiver import jscc_receiver
+from .jscc_transmitter import jscc_transmitter
 from .live import monitor
 from .receiver import receiver
 from .transmitter import transmitter
@@ -63,9 +65,17 @@ def digital(name: str) -> Ends:
     return Ends(transmitter(name), rx, lambda: rx.entropy.counts.status, about, rate, phy.oversampling)
 
 
+def deep_jscc() -> Ends:
+    """Deep JSCC, in the bursts of the profile `reference`."""
+    rx, phy = jscc_receiver("reference", 0), load("reference").phy
+    about = "analog symbols, in the bursts of reference"
+    return Ends(jscc_transmitter("reference"), rx, lambda: rx.decoder.counts.status, about, phy.rate * phy.oversampling,
+                phy.oversampling)
+
+
 SCHEMES: dict[str, Callable[[], Ends]] = {
     name: partial(digital, name) for name in ("reference", *(rung.name for rung in load_ladder("wide").rungs))
-}
+} | {"jscc": deep_jscc}
 
 
 class tape(gr.sync_block):
@@ -161,7 +171,7 @@ class Lab:
         self.constellation, self.spectrum = constellation, spectrum
         self._file, self._card = _sound(out, device)
         self._running, self._past = False, []
-        self._put_together(scheme)
+        self._put_together(scheme, SCHEMES[self._known("scheme", scheme, SCHEMES)]())
 
     @staticmethod
     def _known(name: str, value: str, choices) -> str:
@@ -186,13 +196,15 @@ class Lab:
         self._running = False
 
     def set_scheme(self, scheme: str) -> None:
-        """Go on with another scheme where the sound is now; takes a moment. ValueError if there is none such."""
-        self._known("scheme", scheme, SCHEMES)
-        running = self._running
+        """Go on with another scheme where the sound is now; takes a moment.
+
+        ValueError if there is none such, FileNotFoundError if its model is not installed; then all stays as it was.
+        """
+        ends, running = SCHEMES[self._known("scheme", scheme, SCHEMES)](), self._running
         self._halt()
         self._position += self.received.count
         self._past = self.fates()
-        self._put_together(scheme)
+        self._put_together(scheme, ends)
         if running:
             self.begin()
 
@@ -231,9 +243,8 @@ class Lab:
         """What became of the packets of each superframe so far, those of earlier schemes too."""
         return [*self._past, *self.ends.status()]
 
-    def _put_together(self, scheme: str) -> None:
-        self.scheme, self.ends = scheme, SCHEMES[self._known("scheme", scheme, SCHEMES)]()
-        self.top, ends = gr.top_block("SoundSpring lab"), self.ends
+    def _put_together(self, scheme: str, ends: Ends) -> None:
+        self.scheme, self.ends, self.top = scheme, ends, gr.top_block("SoundSpring lab")
         ends.rx.set_loss(self.loss, self.seed)
         self.received, self.monitor = tape(file=self._file), monitor()
         self.air = channel_model(FADINGS[self.fading], ends.rate, self.snr_db, ends.oversampling, seed=self.seed)

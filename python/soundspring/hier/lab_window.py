@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab's window: controls on the left, what the radio does and what is heard of it on the right."""
 
+import logging
 import time
 
 import numpy as np
@@ -28,6 +29,7 @@ STEPS = 2  # of the slider in a decibel
 POINTS = 816  # of the constellation: a burst of the reference profile
 STATUS_MS = 500
 RECENT = 50  # superframes
+_log = logging.getLogger(__name__)
 
 
 class LabWindow(QWidget):
@@ -131,8 +133,15 @@ class LabWindow(QWidget):
             self.lab.set_snr_db(value / STEPS)
 
     def _change_scheme(self, scheme: str) -> None:
-        self.lab.set_scheme(scheme)
+        try:
+            self.lab.set_scheme(scheme)
+        except (ValueError, OSError) as error:  # its model may not be installed
+            _log.warning("%s: %s", scheme, error)
+            self.scheme.blockSignals(True)
+            self.scheme.setCurrentText(self.lab.scheme)
+            self.scheme.blockSignals(False)
         self.air.set_frequency_range(0, self.lab.ends.rate)
+        self.tell()
 
     def tell(self) -> None:
         """The status in words."""
