@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-import air
+import equalised
 import numpy as np
 import torch
 
@@ -86,7 +86,7 @@ class Trainer(Training):
         x = torch.from_numpy(self.train.batch(self.rng, a.batch, samples)).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
             symbols, _ = model.encode(x, model.encoder_state(a.batch))
-        noise_var = air.noise_variances(self.rng, *symbols.shape)
+        noise_var = equalised.noise_variances(self.rng, *symbols.shape)
         noise_var = torch.from_numpy(noise_var).to(self.device)
         received = through(symbols, noise_var, self.clipping(a.batch))
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -133,7 +133,8 @@ class Trainer(Training):
         """The first utterance of two voices, as it is and received at some SNRs."""
         first = list({voice: (voice, x) for voice, x in reversed(self.utterances)}.items())[:2]
         x = stack_on(self.device, [u for _, u in first])
-        sounds = {"original": x} | {f"{snr} dB": rendition(self.mean, x, snr) for snr in LISTEN}
+        sounds = {"original": x} | {
+            f"{'minus ' if snr < 0 else ''}{abs(snr)} dB": rendition(self.mean, x, snr) for snr in LISTEN}  # files too
         return [Track(f"{v}: {k}", y[i].cpu().numpy()) for i, (v, _) in enumerate(first) for k, y in sounds.items()]
 
 

@@ -32,7 +32,7 @@ def options(corpus, steps):
 
 
 def test_gains_have_unit_power_and_are_like_fading(train):
-    air, rng = train("air"), np.random.default_rng(0)
+    air, rng = train("equalised"), np.random.default_rng(0)
     gains = [air.responses(rng, 30) for _ in range(600)]
     assert np.mean(gains) == pytest.approx(1.0, abs=0.06)
     assert 0.3 < np.mean([(g == 1).all() for g in gains]) < 0.5
@@ -42,7 +42,7 @@ def test_gains_have_unit_power_and_are_like_fading(train):
 
 def test_the_model_of_the_air_is_that_of_the_modem(train, tiny_models):
     """Noise as the modem states it in white noise, and bursts of which nothing comes at the same SNR."""
-    air, link = train("air"), AnalogLink("reference", AnalogModel())
+    air, link = train("equalised"), AnalogLink("reference", AnalogModel())
     rng = np.random.default_rng(1)
     sent = (rng.standard_normal((12, 1008, 2)) @ (1, 1j) / np.sqrt(2)).astype(np.complex64)
     samples = analog.modulate(link, sent).reshape(12, -1)[:, :12000].ravel()
