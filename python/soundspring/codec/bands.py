@@ -2,6 +2,7 @@
 """Levels of bands of a spectrum: what the ear cares for first."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -15,6 +16,13 @@ def mel_filters(bins: int, fft: int, rate: int = 16000) -> torch.Tensor:
     fall = (edges[2:] - f[:, None]) / (edges[2:] - edges[1:-1])
     w = torch.minimum(rise, fall).clamp(min=0)
     return w / w.sum(0).clamp(min=1e-6)
+
+
+def widths(bands: Iterable[int], hop: int) -> tuple[int, ...]:
+    """The widths of bands, as a list of a configuration or a tuple; ValueError unless they fill hop coefficients."""
+    if sum(bands := tuple(bands)) != hop:
+        raise ValueError(f"bands: the widths must sum to hop = {hop}, not {sum(bands)}")
+    return bands
 
 
 class Bands(nn.Module):

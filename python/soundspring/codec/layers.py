@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Building blocks that run at the frame rate and carry their past explicitly."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -38,12 +40,12 @@ class CausalBlock(nn.Module):
         return (padded.unfold(1, self.past + 1, 1) * self.depthwise.weight[:, 0]).sum(-1) + self.depthwise.bias
 
 
-class CausalStack(nn.Module):
-    """A row of causal blocks; its state is the list of theirs."""
+class Stack(nn.Module):
+    """A row of blocks that carry their past; its state is the list of theirs."""
 
-    def __init__(self, blocks: int, dim: int, hidden: int):
+    def __init__(self, blocks: Iterable[nn.Module]):
         super().__init__()
-        self.blocks = nn.ModuleList(CausalBlock(dim, hidden) for _ in range(blocks))
+        self.blocks = nn.ModuleList(blocks)
 
     def initial_state(self, batch: int) -> list[torch.Tensor]:
         return [b.initial_state(batch) for b in self.blocks]
@@ -54,3 +56,10 @@ class CausalStack(nn.Module):
             x, s = block(x, s)
             new.append(s)
         return x, new
+
+
+class CausalStack(Stack):
+    """A row of causal blocks."""
+
+    def __init__(self, blocks: int, dim: int, hidden: int):
+        super().__init__(CausalBlock(dim, hidden) for _ in range(blocks))

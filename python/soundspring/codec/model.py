@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
-from .bands import Bands, mel_filters
+from .bands import Bands, mel_filters, widths
 from .compander import Compander
 from .layers import CausalStack
 from .mdct import Mdct
@@ -39,9 +39,7 @@ class CodecConfig:
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
 
     def __post_init__(self):
-        object.__setattr__(self, "bands", tuple(self.bands))  # YAML has lists
-        if sum(self.bands) != self.hop:
-            raise ValueError(f"bands: the widths must sum to hop = {self.hop}, not {sum(self.bands)}")
+        object.__setattr__(self, "bands", widths(self.bands, self.hop))
 
 
 @dataclass

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..codec.layers import Stack
+
 
 class SuperframeBlock(nn.Module):
     """ConvNeXt block whose depth-wise convolution sees all frames of the own superframe and `past` frames before it.
@@ -37,19 +39,8 @@ class SuperframeBlock(nn.Module):
         return x + self.scale * y, padded[:, padded.shape[1] - self.past :]
 
 
-class SuperframeStack(nn.Module):
-    """A row of such blocks; its state is the list of theirs."""
+class SuperframeStack(Stack):
+    """A row of such blocks."""
 
     def __init__(self, blocks: int, dim: int, hidden: int, superframe: int, past: int):
-        super().__init__()
-        self.blocks = nn.ModuleList(SuperframeBlock(dim, hidden, superframe, past) for _ in range(blocks))
-
-    def initial_state(self, batch: int) -> list[torch.Tensor]:
-        return [b.initial_state(batch) for b in self.blocks]
-
-    def forward(self, x: torch.Tensor, state: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        new = []
-        for block, s in zip(self.blocks, state, strict=True):
-            x, s = block(x, s)
-            new.append(s)
-        return x, new
+        super().__init__(SuperframeBlock(dim, hidden, superframe, past) for _ in range(blocks))

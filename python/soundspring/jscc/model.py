@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import nn
 
-from ..codec.bands import Bands, mel_filters
+from ..codec.bands import Bands, mel_filters, widths
 from ..codec.compander import Compander
 from ..codec.mdct import Mdct
 from .layers import SuperframeStack
@@ -46,9 +46,7 @@ class JsccConfig:
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
 
     def __post_init__(self):
-        object.__setattr__(self, "bands", tuple(self.bands))  # YAML has lists
-        if sum(self.bands) != self.hop:
-            raise ValueError(f"bands: the widths must sum to hop = {self.hop}, not {sum(self.bands)}")
+        object.__setattr__(self, "bands", widths(self.bands, self.hop))
 
 
 @dataclass
