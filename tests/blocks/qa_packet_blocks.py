@@ -70,6 +70,14 @@ def test_a_profile_of_the_ladder_has_its_own_code_and_constellation():
     assert through(chain[0], unknown) == [] and chain[0].dropped == len(unknown)
 
 
+def test_the_mapper_changes_its_constellation():
+    block, bits = qam_mapper(2), bits_of(48)
+    block.set_bits_per_symbol(6)
+    with pytest.raises(ValueError, match="bits_per_symbol"):
+        block.set_bits_per_symbol(5)
+    assert np.array_equal(through(block, [pdu(bits)])[0][1], map_bits(bits, 6))
+
+
 @pytest.mark.parametrize("make", [lambda: ldpc_encoder({0: [40]}, {1: [80]}), lambda: qam_mapper({0: [3]}),
                                   lambda: ldpc_encoder({0: [40], 1: [40]}, {0: [80]}), lambda: qam_mapper({})])
 def test_ladders_that_do_not_match_are_refused(make):

@@ -165,6 +165,7 @@ from PyQt5.QtWidgets import QApplication
 application = QApplication(["test"])
 from modem_alone import modem_alone
 flowgraph, end = modem_alone(), time.monotonic() + float(sys.argv[1])
+flowgraph.set_order(6)
 flowgraph.set_snr_db(30)
 flowgraph.start()
 while flowgraph.receiver.bursts < 5 and time.monotonic() < end:

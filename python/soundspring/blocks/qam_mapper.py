@@ -21,9 +21,14 @@ class qam_mapper(PduBlock):
 
     def __init__(self, bits_per_symbol=2):
         PduBlock.__init__(self, "SoundSpring QAM mapper", np.uint8)
-        self._orders = per_group(bits_per_symbol=bits_per_symbol)
-        for order in every(self._orders):
+        self.set_bits_per_symbol(bits_per_symbol)
+
+    def set_bits_per_symbol(self, bits_per_symbol) -> None:
+        """Map what comes from now on otherwise, see above. Raises ValueError and changes nothing where it cannot."""
+        orders = per_group(bits_per_symbol=bits_per_symbol)
+        for order in every(orders):
             map_bits(np.zeros(0, np.uint8), **order)  # refuses what is no constellation
+        self._orders = orders
 
     def process(self, meta, data):
         return [(meta, map_bits(data, **of_group(meta, self._orders)))]
