@@ -106,13 +106,16 @@ def clip(path):
 
 
 def download(debs, raw):
-    debs.mkdir(parents=True, exist_ok=True)
+    for folder in (debs, raw):
+        folder.mkdir(parents=True, exist_ok=True)
     missing = [p for p in PACKAGES if not list(debs.glob(p + "_*.deb"))]
     if missing:
         subprocess.run(["apt-get", "download", *missing], cwd=debs, check=True)
     for p in PACKAGES:
         if not (raw / p).exists():
-            subprocess.run(["dpkg", "-x", next(debs.glob(p + "_*.deb")), raw / p], check=True)
+            unfinished = raw / (p + ".part")
+            subprocess.run(["dpkg", "-x", next(debs.glob(p + "_*.deb")), unfinished], check=True)
+            unfinished.rename(raw / p)
 
 
 def from_packages(work, jobs):
