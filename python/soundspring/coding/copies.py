@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies: the lowest layers of the superframes before, carried once more at the head of a packet.
 
-They stand in for packets that were lost, and a base that follows in the packet is coded knowing them.
+They stand in for packets that were lost, and a base that follows in the packet is coded knowing them. They themselves
+are coded knowing nothing but the copies before them: the rest of the packet's context would save them one bit in fifty
+and cost both ends a larger trunk pass.
 """
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ Code = Callable[[np.ndarray, bool, np.ndarray], np.ndarray]
 
 @dataclass
 class Copies:
-    """Context int16, bool [T, K] that knows the copies too, and their tokens int16 [frames, layers], the superframe
-    just before first; of written ones also each symbol with its cumulative PMF, in order, and their ideal bits."""
+    """The superframes before as far as they are copied: int16, bool [frames of all of them, K]; their tokens int16
+    [frames, layers], the superframe just before first; of written ones also each symbol with its cumulative PMF, in
+    order, and their ideal bits."""
 
     known: np.ndarray
     visible: np.ndarray
@@ -33,16 +36,22 @@ class Copies:
     bits: float = 0.0
 
 
-def walk(source: PmfSource, context: Copies, group: Group, offset: int, code: Code, tokens: np.ndarray,
-         layers: Sequence[int]) -> Copies:
+def nothing(past: np.ndarray) -> Copies:
+    """No copies of the tokens int16 [frames of the superframes before, K]."""
+    return Copies(np.zeros_like(past), np.zeros(past.shape, bool))
+
+
+def walk(source: PmfSource, group: Group, code: Code, tokens: np.ndarray, layers: Sequence[int]) -> Copies:
     """The copies in a packet of `group`, the oldest first, each coded knowing those before it.
 
-    tokens int16 [T, K], and layers to copy of the superframe before, of the one before that, ...: what `code` may
-    write. Raises ValueError on logits that are not finite.
+    tokens int16 [frames of the superframes before, K], and layers to copy of the superframe before, of the one before
+    that, ...: what `code` may write. The window has an empty frame behind those: the model is not at its best in the
+    last one. Raises ValueError on logits that are not finite.
     """
-    known, visible, found = context.known.copy(), context.visible.copy(), []
+    known, found = np.zeros((len(tokens) + 1, tokens.shape[1]), np.int16), []
+    visible = np.zeros(known.shape, bool)
     for back in range(len(group.copies), 0, -1):
-        begin = offset - back * group.frames
+        begin = len(tokens) - back * group.frames
         n = int(code(_layer_counts(group.copies[back - 1]), False, np.array([layers[back - 1]]))[0])
         for step in group.copy_schedule if n else ():
             frames = np.array(step) + begin
@@ -52,11 +61,10 @@ def walk(source: PmfSource, context: Copies, group: Group, offset: int, code: Co
                 known[frames, layer] = code(cumulative, near, tokens[frames, layer])
                 visible[frames, layer] = True
         found.append(known[begin : begin + group.frames, :n].copy())
-    return Copies(known, visible, tuple(found[::-1]))
+    return Copies(known[:-1], visible[:-1], tuple(found[::-1]))
 
 
-def write(source: PmfSource, context: Copies, group: Group, offset: int, tokens: np.ndarray, layers: Sequence[int]
-          ) -> Copies:
+def write(source: PmfSource, group: Group, tokens: np.ndarray, layers: Sequence[int]) -> Copies:
     """`walk` by a writer. Raises ValueError where the logits are not safe to code upon."""
     symbols, bits = [], 0.0
 
@@ -67,7 +75,7 @@ def write(source: PmfSource, context: Copies, group: Group, offset: int, tokens:
         symbols.extend((row, int(symbol)) for row, symbol in zip(cumulative, chosen, strict=True))
         bits += sum(float(np.log2(row[-1] / (row[s + 1] - row[s]))) for row, s in symbols[-len(chosen):])
         return chosen
-    copies = walk(source, context, group, offset, note, tokens, layers)
+    copies = walk(source, group, note, tokens, layers)
     copies.symbols, copies.bits = symbols, bits
     return copies
 

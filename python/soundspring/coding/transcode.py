@@ -152,7 +152,7 @@ def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, gro
     """
     job = _Job(source, tokens, visible, group, offset, static, choose)
     if max_bits is None:
-        job.write_copies(tokens, earlier, None)
+        job.write_copies(earlier, None)
         result = job.encode(group.size, None)
     else:
         if not group.elastic:
@@ -161,10 +161,10 @@ def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, gro
         if room < _form_bits(group):
             raise ValueError(f"max_bits: must be at least {group.check_bits + _form_bits(group)} for this group; "
                              f"got {max_bits}")
-        job.write_copies(tokens, earlier, room)
+        job.write_copies(earlier, room)
         result = job.fill(room)
     coder, sent, fallback, model_bits = result
-    carried = copies.Copies(tokens, visible) if fallback else job.copies
+    carried = copies.nothing(job.past) if fallback else job.copies
     check = token_check(sent, group, sequence, carried.tokens)
     bits = np.concatenate([to_bits(check, group.check_bits), coder.finish()])
     return EncodedGroup(bits, sent, sent.shape[1], fallback, model_bits, carried.bits)
@@ -262,13 +262,14 @@ class _Job:
         self.static = static or pmf.StaticPmf.flat(group.layers[1])
         self.choose = choose or (lambda frames, _: _Given(self, frames))
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
-        self.copies = copies.Copies(self.known_tokens, self.visible)
+        self.past = tokens[offset - len(group.copies) * group.frames : offset].astype(np.int16)  # what may be copied
+        self.copies = copies.nothing(self.past)
         self._first_state: Any = None
         self._later_state: Any = None
         self._first_rows, self._later_rows = {}, {}  # cumulative int64 [N + 1], near by layer, frame, lower tokens
         self._first_choices: dict[tuple[int, ...], Choice] = {}  # by frames
 
-    def write_copies(self, tokens: np.ndarray, earlier: Sequence[int], room: int | None) -> None:
+    def write_copies(self, earlier: Sequence[int], room: int | None) -> None:
         """Prepare the copies, which are the same in every attempt: fewer layers where half the room does not hold
         them, none where they cannot be coded."""
         none = [0] * len(self.group.copies)
@@ -276,22 +277,25 @@ class _Job:
         limit = np.inf if room is None else (room - _form_bits(self.group)) / 2
         while any(layers):
             try:
-                found = copies.write(self.source, self.copies, self.group, self.offset, tokens, layers)
+                found = copies.write(self.source, self.group, self.past, layers)
             except ValueError:
                 break
             if found.bits <= limit:
                 return self._know(found)
             layers = [int(n * limit / found.bits) for n in layers]
-        self._know(copies.write(self.source, self.copies, self.group, self.offset, tokens, none))
+        self._know(copies.write(self.source, self.group, self.past, none))
 
     def _know(self, found: copies.Copies) -> None:
         """Copies are context of a group that begins with layer 0; layers above gain nothing, so they go without."""
+        size = len(self.past)
         if self.group.layers[0] == 0:
-            self.known_tokens, self.visible = found.known, found.visible
-        elif self.group.copies:
-            past = len(self.group.copies) * self.group.frames
-            self.known_tokens, self.visible = self.known_tokens[past:], self.visible[past:]
-            self.offset -= past
+            own = slice(self.offset - size, self.offset)
+            self.visible = self.visible.copy()
+            self.known_tokens[own] = np.where(found.visible, found.known, self.known_tokens[own])
+            self.visible[own] |= found.visible
+        else:
+            self.known_tokens, self.visible = self.known_tokens[size:], self.visible[size:]
+            self.offset -= size
             self.span = slice(self.offset, self.offset + self.group.frames)
         self.copies = found
 
@@ -382,9 +386,9 @@ class _Job:
         if fallback:
             return self._static_walk(n, lambda cumulative, _: coder.decode(cumulative))
         try:
-            self._know(copies.walk(self.source, self.copies, self.group, self.offset,
+            self._know(copies.walk(self.source, self.group,
                                    lambda cumulative, *_: np.array([coder.decode(row) for row in cumulative]),
-                                   self.known_tokens, [0] * len(self.group.copies)))
+                                   self.past, [0] * len(self.group.copies)))
         except ValueError as error:
             raise _BadLogits from error
 
