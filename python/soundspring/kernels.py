@@ -11,6 +11,7 @@ import numpy as np
 def compile_kernels() -> None:
     """Call everything that is compiled once, with the types that a link uses; quick when that was done before."""
     from .channel.factory import make_channel
+    from .codec.correlate import Correlator
     from .coding import pmf
     from .coding.search import RateDistortionSearch
     from .fec.ldpc import LdpcCode
@@ -24,6 +25,7 @@ def compile_kernels() -> None:
     book, nothing = np.zeros((1, 4, 3), np.float32), np.zeros((1, 0), np.int16)
     search = RateDistortionSearch(book, 1.0, 1).above(book[0, :1], nothing, nothing, 0)
     search(np.zeros(1, int), lambda *_: np.zeros((1, 4), np.float32)).best(1)
+    Correlator(book)(book[0], 0)
     row, weights = np.ones((1, 3)), np.ones(3)
     product(row, linear(np.ones((3, 3))))
     network.gelu(network.layer_norm(row, weights, weights, 1e-5))

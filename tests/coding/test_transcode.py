@@ -216,7 +216,7 @@ def test_fixed_size_costs_few_trunk_passes():
     for seed in range(50):
         tokens, visible = window(ELASTIC, seed)
         encode_group(source, tokens, visible, ELASTIC, max_bits=140)
-    assert source.passes / 50 < 4.5  # 3 steps; a second try shares the first step's pass
+    assert source.passes / 50 < 6  # 3 steps; all layers are tried first, and every try shares the first step's pass
     source.passes, group = 0, Group(1, (2, 6), schedule=((0, 1, 2, 3, 4),), elastic=True)
     for seed in range(50):
         tokens, visible = window(group, seed)

@@ -437,17 +437,16 @@ class _Job:
         return coder, own[:, :count], True, float(bits.sum())
 
     def fill(self, room: int) -> tuple[Encoder, np.ndarray, bool, float]:
-        """The most layers that fit into `room` bits: a guess from one trunk pass, corrected by coding."""
-        left = room - self.copies.bits
-        if left >= TOKEN_BITS * self.truth[:, slice(*self.group.layers)].size + _form_bits(self.group):
-            best = self.encode(self.group.size, room)  # all of them would fit without a model
-            if best is not None:
-                return best
+        """The most layers that fit into `room` bits: all, or a guess from one trunk pass, corrected by coding."""
+        best = self.encode(self.group.size, room)
+        if best is not None:
+            return best
         try:
+            left = room - self.copies.bits
             costs = self._layer_costs(left)
         except _BadLogits:
             return self.encode_static(self.group.size, room)
-        n = int(np.searchsorted(np.cumsum(costs), left, side="right"))
+        n = min(int(np.searchsorted(np.cumsum(costs), left, side="right")), self.group.size - 1)
         best = self.encode(n, room)
         while best is None:
             n -= 1
@@ -455,7 +454,7 @@ class _Job:
             if best is not None:
                 return best
         # Frames coded later know more than in the guess, so one layer more may fit after all.
-        while n < len(costs) and not best[2]:
+        while n < min(len(costs), self.group.size - 1) and not best[2]:
             gain = best[3] / sum(costs[:n]) if n else 1.0
             if best[0].bits_if_finished() + gain * costs[n] > room + 3:  # the end may turn out short by luck
                 break
