@@ -13,15 +13,6 @@ CODEC2 = pytest.param(codec2.Codec2Encoder, codec2.Codec2Decoder, codec2.BITS, i
 each = pytest.mark.parametrize(("encoder", "decoder", "bits"), [AMRWB, CODEC2])
 
 
-@pytest.fixture
-def voice():
-    """Two seconds of a voice-like sound whose pitch and loudness move."""
-    t = np.arange(32000) / 16000
-    pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 1.3 * t)) / 16000
-    sound = sum(np.sin(h * pitch) / h for h in range(1, 20)) * (1 + np.sin(2 * np.pi * 4 * t))
-    return (0.05 * sound).astype(np.float32)
-
-
 def envelope(x, width=320):
     return np.sqrt(np.convolve(x**2, np.ones(width) / width, "same"))
 
