@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Quality of the codec alone, on voices it was not trained on: PESQ-WB, STOI, PLCMOS and SI-SDR at 3, 6 and 12 kbps.
 
+PLCMOS judges without a reference, so that of the uncoded speech stands beside it: what a perfect codec would get.
 Tokens go from encoder to decoder without loss or entropy coding. Also: each voice by itself, how evenly the entries of
 every codebook are used (perplexity, at most 1024 and at most the number of frames), and what becomes of quiet, loud
 and noisy speech at 6 kbps.
 """
 
 import numpy as np
-from common import about, arguments, means, progress, score, show, speech, write
+from common import about, arguments, mean, means, progress, score, show, speech, write
 from soundspring import weights
 from soundspring.codec.api import Decoder, Encoder, load
+from soundspring.evaluation.metrics import plcmos
 
 LAYERS = (6, 12, 24)
 CONDITIONS = {"level -46 dBov": (0.1, None), "level -16 dBov": (3.16, None), "white noise at 20 dB SNR": (1.0, 20.0),
@@ -72,12 +74,14 @@ def main(argv=None) -> dict:
     args = arguments(__doc__, argv, seconds=180, length=4)
     utterances, codec = speech(args), load(weights.find_model("codec"))
     figures = {"about": about(args, utterances), "layers": {k: at_rate(codec, utterances, k) for k in LAYERS}}
+    figures["original"] = {"plcmos": mean(plcmos(x) for _, x in utterances)}
     figures["conditions_at_6_kbps"] = robustness(codec, utterances, args.seed)
     for k, f in figures["layers"].items():
         print(f"{f['kbps']:4g} kbps  PESQ-WB {show(f['pesq_wb'])}  STOI {show(f['stoi'], 3)}  "
               f"PLCMOS {show(f['plcmos'])}  lowest perplexity {min(f['perplexity'])} of {f['frames']} frames")
         for voice, v in f["voices"].items() if k == 12 else ():
             print(f"    {voice:20} PESQ-WB {show(v['pesq_wb'])}  STOI {show(v['stoi'], 3)}  PLCMOS {show(v['plcmos'])}")
+    print(f"as recorded  PLCMOS {show(figures['original']['plcmos'])}")
     for name, f in figures["conditions_at_6_kbps"].items():
         print(f"    {name:24} PESQ-WB {show(f['pesq_wb'])}  STOI {show(f['stoi'], 3)}")
     write(args, figures)

@@ -180,7 +180,10 @@ def quality(figures: dict | None) -> str:
     ]
     names = ["kbps", "layers", *NAMES.values(), "lowest codebook perplexity", "median"]
     out += measured_on(figures) + table(names, rows)
-    out += f"\nPerplexity is counted over {figures['layers']['12']['frames']} frames, which biases it low.\n"
+    out += (
+        f"\nPLCMOS judges without a reference; the speech as recorded gets {show(figures['original']['plcmos'])}. "
+        f"Perplexity is counted over {figures['layers']['12']['frames']} frames, which biases it low.\n"
+    )
     by_voice = figures["layers"]["12"]["voices"]
     return (
         out

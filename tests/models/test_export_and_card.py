@@ -97,7 +97,7 @@ def quality_figures(models):
     sha = {m: weights.sha256(models / m / "weights.safetensors") for m in ("codec", "lm")}
     speech = {"seconds": 18.0, "utterances": 4, "seconds_per_voice": {"alice": 9.0, "bob": 9.0}}
     return {"about": {"weights_sha256": sha, "speech": speech, "seed": 0}, "layers": layers,
-            "conditions_at_6_kbps": {"white noise": scores}}
+            "original": {"plcmos": scores["plcmos"]}, "conditions_at_6_kbps": {"white noise": scores}}
 
 
 @pytest.fixture

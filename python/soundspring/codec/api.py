@@ -9,7 +9,7 @@ import torch
 from .. import weights
 from .model import Codec, CodecConfig
 
-BEAM = 4
+BEAM = 8
 
 
 def load(folder: str | Path) -> Codec:
