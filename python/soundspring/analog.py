@@ -82,6 +82,8 @@ class AnalogLink(RadioLink):
 
     def __init__(self, profile: str | LinkProfile = "reference", models: AnalogModel | None = None):
         super().__init__(with_radio(load(profile)), models or shared_model())
+        if self.profile.security:
+            raise ValueError("security: scheme jscc has no packets to authenticate; leave the key out")
         self.network = self.models.network(self.profile.phy.payload_symbols)
         if self.network.samples != self.profile.superframe_samples:
             raise ValueError(

@@ -27,6 +27,7 @@ from .burst_header import HeaderCode
 from .coding import pmf
 from .coding.datagram import pack_datagram, unpack_datagram
 from .coding.packet import BurstHeader, Packet, PacketError, model_id, payload_bytes
+from .coding.seal import UNCHECKED, Opener, Refused, Sealer, read_key
 from .coding.search import RateDistortionSearch
 from .coding.superframe import DecodedSuperframe, Plan, SuperframeDecoder, SuperframeEncoder, repaired
 from .coding.transcode import EncodedGroup
@@ -315,6 +316,23 @@ class Link(RadioLink):
     def frame_coder(self) -> FrameCoder:
         return FrameCoder(self.ladder, self.models.sha256)
 
+    def sealer(self) -> Sealer | None:
+        """Of a new transmission; None where the profile has no `security`. Raises ValueError, OSError about the key."""
+        return self._with_key(Sealer)
+
+    def opener(self) -> Opener | None:
+        """Its other end."""
+        return self._with_key(Opener)
+
+    def _with_key(self, end):
+        s = self.profile.security
+        if s is None:
+            return None
+        if not s.key or (s.key == UNCHECKED and end is Sealer):
+            raise ValueError(f"key: profile {self.profile.name} authenticates; name its key: file:PATH or env:NAME")
+        key = None if s.key == UNCHECKED else read_key(s.key)
+        return end(key, s.tag_bytes, s.encrypt, self.models.sha256)
+
 
 @dataclass
 class Timer:
@@ -328,12 +346,14 @@ class Timer:
 class Counts:
     """What was sent, and what became of it: `status` has a row for each superframe, `fates` counts its words.
 
+    packets_refused: those that came and were not sealed with the key, or came before; each counts as lost too.
     keep: a link that runs for ever remembers only so many of the last rows, or up to twice as many; None: all.
     """
 
     bursts_sent: int = 0
     bursts_detected: int = 0
     packets_sent: int = 0
+    packets_refused: int = 0
     copy_bits: float = 0.0
     frames_concealed: int = 0
     model_bits: float = 0.0
@@ -388,13 +408,46 @@ def encode(
     link: Link, audio: np.ndarray, counts: Counts | None = None, switches: Mapping[int, int] | None = None
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Sound float32 [n] at 16 kHz -> (sequence, payload bits of each packet) per superframe."""
-    codec, coder = link.codec_encoder(), link.entropy_encoder()
+    codec, coder, sealer = link.codec_encoder(), link.entropy_encoder(), link.sealer()
     for number, block in enumerate(superframes(audio, link.profile)):
         room = sent_at(link.ladder, switches, number).room
         sequence, groups = coder.push(latent=codec.analyse(block), room=room)
         if counts is not None:
             counts.add_sent(groups)
-        yield sequence, [g.bits for g in groups]
+        payloads = [g.bits for g in groups]
+        yield sequence, sealed(sealer, sequence, payloads, room) if sealer else payloads
+
+
+def sealed(
+    sealer: Sealer, sequence: int, payloads: Sequence[np.ndarray], room: Sequence[int] | None
+) -> list[np.ndarray]:
+    """The payloads of one superframe, sealed; `room` as of the profile it is sent on."""
+    rooms = room or [None] * len(payloads)
+    return [sealer.seal(sequence, g, bits, size) for g, (bits, size) in enumerate(zip(payloads, rooms, strict=True))]
+
+
+def opened(
+    opener: Opener, frames: Iterable[tuple[int, Sequence[np.ndarray | None]]], counts: Counts
+) -> Iterator[tuple[int, list[np.ndarray | None]]]:
+    """Sealed payloads of superframes -> payloads; those that are refused are as lost."""
+
+    def unsealed(sequence: int, group: int, bits: np.ndarray | None) -> np.ndarray | None:
+        try:
+            return None if bits is None else opener.open(sequence, group, bits)
+        except Refused as error:
+            counts.packets_refused += error.kind != "joining"
+            return None
+
+    for sequence, payloads in frames:
+        yield sequence, [unsealed(sequence, g, bits) for g, bits in enumerate(payloads)]
+
+
+def joined(link: Link, frames: Iterable[tuple[int, Sequence[np.ndarray | None]]]) -> Opener | None:
+    """An opener for payloads that are all at hand, so that the first of them open too; None without `security`."""
+    opener = link.opener()
+    if opener:
+        opener.join((s, g, bits) for s, payloads in frames for g, bits in enumerate(payloads) if bits is not None)
+    return opener
 
 
 def decode(
@@ -403,12 +456,15 @@ def decode(
     samples: int,
     counts: Counts | None = None,
     concealer=None,
+    opener: Opener | None = None,
 ) -> np.ndarray:
     """Payloads of consecutive superframes (None: lost) -> sound float32 [samples], aligned with what was encoded.
 
-    concealer: None for the model's, or one of `baselines.concealers`.
+    concealer: None for the model's, or one of `baselines.concealers`. opener: one of the link's that has joined the
+    transmission already; None: one that joins as packets come.
     """
-    coder = link.entropy_decoder()
+    coder, opener, counts = link.entropy_decoder(), opener or link.opener(), counts if counts is not None else Counts()
+    frames = opened(opener, frames, counts) if opener else frames
     return render(link, (coder.push(*frame) for frame in frames), samples, counts, concealer)
 
 

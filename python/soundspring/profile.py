@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Link profiles: what is sent and how, read from a short YAML; every derived size is computed here, once."""
 
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +12,7 @@ FRAME = 320
 FRAMES_PER_SECOND = SAMPLE_RATE // FRAME
 ENTRIES = 1024
 MAX_LAYERS = 24
+LEAST = 24  # bits of a payload
 MAX_GROUPS = 8  # of the three bits that number a packet
 MAX_COPIES = 2
 MAX_RUNGS = 8  # of the three bits that announce a profile
@@ -62,7 +63,7 @@ class PacketPhy:
     threshold_db: float | None = None
 
     def __post_init__(self):
-        _integer("payload_bits", self.payload_bits, 24, 3840)
+        _integer("payload_bits", self.payload_bits, LEAST, 3840)
         _integer("code_bits", self.code_bits, self.payload_bits + 1, 40000)
         if self.bits_per_symbol not in (1, 2, 4, 6, 8):
             raise ValueError(f"bits_per_symbol: {self.bits_per_symbol} is not one of 1, 2, 4, 6, 8")
@@ -117,6 +118,36 @@ class Phy:
 
 
 @dataclass(frozen=True)
+class Security:
+    """Payloads are authenticated with a tag of `tag_bytes`, and encrypted if asked (docs/authentication.md).
+
+    key: where this end has it, `file:PATH` or `env:NAME`, or `none` to receive without a check; never the key itself.
+    """
+
+    tag_bytes: int = 4
+    encrypt: bool = False
+    key: str = ""
+
+    def __post_init__(self):
+        if self.tag_bytes not in (4, 6, 8, 10, 12, 14, 16) or isinstance(self.tag_bytes, float):
+            raise ValueError(f"tag_bytes: {self.tag_bytes!r} is not one of 4, 6, 8, 10, 12, 14, 16")
+        if not isinstance(self.encrypt, bool):
+            raise ValueError(f"encrypt: expected true or false, got {self.encrypt!r}")
+        if self.key not in ("", "none") and not str(self.key).startswith(("file:", "env:")):
+            raise ValueError("key: name a file or a variable that holds it, as file:PATH or env:NAME; never give it "
+                             "itself; or none, to receive without a check")
+
+    @property
+    def cost_bits(self) -> int:
+        """Bits of a packet that it takes: the tag, and a byte of the transmission's number."""
+        return 8 * (self.tag_bytes + 1)
+
+    def room(self, payload_bits: int) -> int:
+        """What is left of a packet's bits. It is made of whole bytes."""
+        return payload_bits // 8 * 8 - self.cost_bits
+
+
+@dataclass(frozen=True)
 class LinkProfile:
     """A link: superframe, layer groups, dependency policy and, where it has a radio, the burst.
 
@@ -129,6 +160,7 @@ class LinkProfile:
     lookahead: superframes that the concealer waits for beyond that.
     rate_weight: what a bit counts against the error when the transmitter chooses its tokens; 0 sends the nearest ones,
     1 gives for a bit the error that a bit of one more layer would remove. Receivers need not know it.
+    security: packets are accepted from who has the key alone; None: from everybody.
     """
 
     name: str
@@ -143,6 +175,7 @@ class LinkProfile:
     copies: tuple[int, ...] = ()
     rate_weight: float = 0.0
     phy: Phy | None = None
+    security: Security | None = None
 
     def __post_init__(self):
         set_ = object.__setattr__
@@ -167,6 +200,8 @@ class LinkProfile:
         set_(self, "copies", tuple(_integer("copies", c, 1, self.layers) for c in self.copies))
         if self.phy is not None and not isinstance(self.phy, Phy):
             set_(self, "phy", _build(Phy, f"profile {self.name}: phy", self.phy))
+        if self.security is not None and not isinstance(self.security, Security):
+            set_(self, "security", _build(Security, f"profile {self.name}: security", self.security))
         if sorted(f for step in self.schedule for f in step) != list(range(self.superframe)):
             raise ValueError(f"schedule: each of the frames 0..{self.superframe - 1} must appear exactly once")
         if self.packets > len(self.groups):
@@ -175,6 +210,8 @@ class LinkProfile:
             raise ValueError(f"phy.packets: chained packets lean on all {len(self.groups)} groups; leave none out")
         if self.copies and (self.policy == "chained" or self.window > 1):
             raise ValueError("copies: only for packets that lean on no earlier superframe (window 1, not chained)")
+        if min(self.room or (LEAST,)) < LEAST:
+            raise ValueError(f"security.tag_bytes: leaves {min(self.room)} bits of a packet, {LEAST} are needed")
 
     @property
     def layers(self) -> int:
@@ -187,8 +224,10 @@ class LinkProfile:
 
     @property
     def room(self) -> tuple[int, ...] | None:
-        """Payload bits of each packet; None without a radio part: as many as it takes."""
-        return tuple(p.payload_bits for p in self.phy.packets) if self.phy else None
+        """Bits of each packet for tokens and their check; None without a radio part: as many as it takes."""
+        if self.phy is None:
+            return None
+        return tuple(self.security.room(p.payload_bits) if self.security else p.payload_bits for p in self.phy.packets)
 
     @property
     def wait(self) -> int:
@@ -218,8 +257,13 @@ class LinkProfile:
         return replace_profile(self, groups=groups, phy=None, copies=tuple(min(c, layers) for c in self.copies))
 
     def to_dict(self) -> dict:
-        """Plain values that `from_dict` and YAML understand."""
-        return asdict(self)
+        """Plain values that `from_dict` and YAML understand. Where this end has its key is left out."""
+        values = asdict(self)
+        if self.security is None:
+            del values["security"]  # so that files without it stay as they always were
+        else:
+            del values["security"]["key"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -274,6 +318,21 @@ class Ladder:
     def find(self, id: int) -> LinkProfile | None:
         """The rung that bursts announce by `id`, None if there is none."""
         return next((p for p in self.rungs if p.id == id), None)
+
+
+def with_security(ladder: "str | Path | LinkProfile | Ladder", key: str | None = None, encrypt: bool | None = None,
+                  tag_bytes: int | None = None) -> Ladder:
+    """The ladder, all rungs with these entries of `security`; those that are None or empty stay as they are.
+
+    Raises ValueError as `Security` does, or on a tag that leaves no room.
+    """
+    ladder = load_ladder(ladder)
+    given = {"key": key or None, "encrypt": encrypt, "tag_bytes": tag_bytes}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        return ladder
+    security = replace(ladder.common.security or Security(), **changes)
+    return Ladder(ladder.name, tuple(replace_profile(p, security=security) for p in ladder.rungs))
 
 
 def _differences(one: LinkProfile, other: LinkProfile) -> list[str]:

@@ -20,6 +20,27 @@ def add_profile(parser: argparse.ArgumentParser, default: str | None = "referenc
         help=f"one of {', '.join(profiles.profiles())}, or a YAML file{also} (default: {default})",
     )
     parser.add_argument("--policy", choices=profiles.POLICIES, help="what packets may lean on (default: the profile's)")
+    add_key(parser)
+    parser.add_argument("--encrypt", action="store_true", default=None,
+                        help="encrypt the packets too; both ends must say so, and it is not allowed on every band")
+    parser.add_argument("--tag-bytes", type=int, metavar="N", help="of each packet's tag: 4 (default), 6, 8, .. 16")
+
+
+def add_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key",
+        metavar="K",
+        help="authenticate packets with the key in file:PATH or env:NAME, 32 or 64 hexadecimal digits; `none` takes "
+        "authenticated packets without a check (docs/authentication.md; default: the profile's)",
+    )
+
+
+def with_key(args: argparse.Namespace, ladder: LinkProfile | profiles.Ladder) -> profiles.Ladder:
+    """--key, --encrypt and --tag-bytes laid over a profile's `security`."""
+    ladder = profiles.load_ladder(ladder)
+    if not (args.key or ladder.common.security) and (args.encrypt or args.tag_bytes is not None):
+        raise ValueError("--encrypt, --tag-bytes: need a key; name one with --key")
+    return profiles.with_security(ladder, args.key, args.encrypt, args.tag_bytes)
 
 
 def chosen_profile(args: argparse.Namespace) -> LinkProfile:
@@ -30,7 +51,7 @@ def chosen_profile(args: argparse.Namespace) -> LinkProfile:
     if args.policy and args.policy != chosen.policy:
         changes = {"window": max(chosen.window, 4), "copies": ()} if args.policy == "chained" else {}
         chosen = profiles.replace_profile(chosen, policy=args.policy, **changes)
-    return chosen
+    return with_key(args, chosen).common
 
 
 def one_thread() -> None:

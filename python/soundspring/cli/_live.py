@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..profile import load_ladder
-from ._common import add_profile, chosen_profile, say
+from ._common import add_profile, chosen_profile, say, with_key
 from ._guard import GONE, MARK, Guard, turn, wanted
 
 TURN_S = 0.1
@@ -33,8 +33,8 @@ def add_live(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_ladder(args: argparse.Namespace):
-    """The ladder, or the profile as one, of --profile; --policy is laid over a profile."""
-    return load_ladder(chosen_profile(args) if args.policy else args.profile)
+    """The ladder, or the profile as one, of --profile; --policy is laid over a profile, a key over both."""
+    return load_ladder(chosen_profile(args)) if args.policy else with_key(args, args.profile)
 
 
 class Events:

@@ -78,7 +78,8 @@ def command(args: argparse.Namespace) -> str:
     words = ["soundspring", "link", args.input, args.output]
     for name, value in vars(args).items():
         if value is not None and value is not False and defaults.get(name, value) != value:
-            words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+            said = [] if value is True else [f"{value:g}" if isinstance(value, float) else str(value)]
+            words += [f"--{name.replace('_', '-')}", *said]
     return shlex.join(words)
 
 
@@ -103,13 +104,16 @@ def muted(link, audio: np.ndarray, status: list[tuple[str, ...]]) -> np.ndarray:
     """
     from ..codec.api import latents
     from ..coding.superframe import repaired
-    from ..link import encode, speak
+    from ..link import Counts, encode, joined, opened, speak
     from ..lm.conceal import Estimate
 
     coder, codec, level, out = link.entropy_decoder(), link.codec_decoder(), 1.0, []
+    sent = list(encode(link, audio))
+    if opener := joined(link, sent):
+        sent = opened(opener, sent, Counts())
     known = (
         coder.push(sequence, [bits if fate == "ok" else None for bits, fate in zip(payloads, fates, strict=True)])
-        for (sequence, payloads), fates in zip(encode(link, audio), status, strict=True)
+        for (sequence, payloads), fates in zip(sent, status, strict=True)
     )
     for decoded in repaired(known, len(link.profile.copies)):
         depth = int(decoded.received.all(0).cumprod().sum())

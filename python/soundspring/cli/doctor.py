@@ -248,6 +248,12 @@ check_amrwb = _optional(
     "apt install libvo-amrwbenc0 libopencore-amrwb0",
 )
 check_codec2 = _optional("codec2", _libraries("codec2"), "Codec2 to compare with", "apt install libcodec2-1.0")
+check_cryptography = _optional(
+    "cryptography",
+    "import cryptography; print(cryptography.__version__)",
+    "authentication with a key",
+    "apt install python3-cryptography, or pip install cryptography",
+)
 check_dask = _optional(
     "dask", _present("distributed"), "sweeps in several processes", "pip install dask distributed 'numpy<2'"
 )
@@ -288,6 +294,7 @@ CHECKS: tuple[Callable[[], Result], ...] = (
     check_opus,
     check_amrwb,
     check_codec2,
+    check_cryptography,
     check_dask,
     check_pluto,
     check_adi,

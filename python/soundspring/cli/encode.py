@@ -28,9 +28,10 @@ def run(args: argparse.Namespace) -> int:
     packets = to_packets(link, frames)
     meta = SspMeta(link.models.sha256, link.profile.name, len(audio), settings=link.profile.to_dict())
     write_ssp(args.output, meta, packets)
-    seconds = len(audio) / 16000
+    seconds, security = len(audio) / 16000, link.profile.security
+    cost = f" and {security.cost_bits * len(packets) / seconds:.0f} bit/s of authentication" if security else ""
     say(
         f"{args.output}: {seconds:.2f} s in {len(packets)} packets, {counts.model_bits / seconds:.0f} bit/s of tokens, "
-        f"{8 * sum(len(p.to_bytes()) for p in packets) / seconds:.0f} bit/s with packet headers"
+        f"{8 * sum(len(p.to_bytes()) for p in packets) / seconds:.0f} bit/s with packet headers{cost}"
     )
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ._common import add_profile, chosen_profile, one_thread, read_speech, say, writable
 
-BITS = ("bitrate_bps", "copies_bps", "overhead_bps", "padding_bps")
+BITS = ("bitrate_bps", "copies_bps", "overhead_bps", "padding_bps", "authentication_bps")
 CHANNELS = ("none", "awgn", "rayleigh", "rician", "tdl-a", "tdl-c")
 
 
@@ -162,6 +162,7 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
         "packets_lost": c.packets_lost,
         "packets_undecodable": c.packets_undecodable,
         "packets_desync": c.packets_desync,
+        "packets_refused": c.packets_refused,
         "frames_concealed": c.frames_concealed,
         "snr_measured_db": round(sum(result.snr_db) / len(result.snr_db), 2) if result.snr_db else None,
         **score(audio, result.audio),
@@ -177,12 +178,15 @@ def bits(link, counts, seconds: float, radio: bool) -> dict:
 
     c, superframes = counts, len(counts.status)
     header = BURST_BITS * superframes if radio else 8 * OVERHEAD * c.packets_sent
-    room = sum(link.profile.room) * superframes if radio else c.payload_bits
+    security = link.profile.security
+    filled = radio or (security and link.profile.room)  # sealed packets are of one size
+    room = sum(link.profile.room) * superframes if filled else c.payload_bits
     return {
         "bitrate_bps": round(c.model_bits / seconds, 1),
         "copies_bps": round(c.copy_bits / seconds, 1),
         "overhead_bps": round((c.payload_bits - c.model_bits - c.copy_bits + header) / seconds, 1),
         "padding_bps": round((room - c.payload_bits) / seconds, 1),
+        "authentication_bps": round(security.cost_bits * c.packets_sent / seconds, 1) if security else 0.0,
     }
 
 
@@ -192,15 +196,18 @@ def summary(f: dict) -> str:
     def show(value, form="{:.2f}"):
         return "-" if value is None else form.format(value)
 
+    refused = f["packets_refused"]
     where = f["channel"] + (f" at {f['snr_db']:g} dB" if f["snr_db"] is not None else "")
     what = "analog symbols" if f["bitrate_bps"] is None else (
         f"{f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['copies_bps']:.0f} of copies + "
-        f"{f['overhead_bps']:.0f} overhead")
+        f"{f['overhead_bps']:.0f} overhead" + (
+            f" + {f['authentication_bps']:.0f} of authentication" if f["authentication_bps"] else ""))
     return (
         f"{f['duration_s']:.2f} s over {where}, profile {f['profile']}, engine {f['engine']}\n"
         f"  {what}; bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
         f"  packets {f['packets_sent']} sent, {f['packets_lost']} lost, {f['packets_undecodable']} undecodable, "
-        f"{f['packets_desync']} damaged; {f['frames_concealed']} frames concealed\n"
+        f"{f['packets_desync']} damaged{f', {refused} refused' if refused else ''}; "
+        f"{f['frames_concealed']} frames concealed\n"
         f"  PESQ-WB {show(f['pesq_wb'])}  STOI {show(f['stoi'], '{:.3f}')}  SI-SDR {show(f['si_sdr_db'])} dB  "
         f"PLCMOS {show(f['plcmos'])}\n"
         f"  real-time factor: transmitter {f['rtf_tx']:.2f}, receiver {f['rtf_rx']:.2f}; "

@@ -110,6 +110,8 @@ class Watch:
             return "no samples come from the radio; is it connected, is the sender running?"
         if status["level_db"] is None or status["level_db"] < FAINT_DB:
             return f"hardly any level ({status['level_db']} dB of full scale); frequency, gain, antenna, cable?"
+        if status.get("packets_refused"):
+            return f"{status['packets_refused']} packets were refused; the same key there?"
         return f"the level is {status['level_db']} dB of full scale; the same profile and weights there?"
 
     def _flow(self, status: dict) -> None:
@@ -138,13 +140,14 @@ def line(status: dict) -> str:
         return "-" if value is None else format(value, form)
 
     lost = status["packets_lost"] + status["packets_undecodable"] + status["packets_desync"]
+    refused = f", {status['packets_refused']} refused" if status.get("packets_refused") else ""
     load = f"  CPU {100 * status['cpu']:.0f} %" if "cpu" in status else ""
     return "  ".join([
         f"{status['time_s']:.0f} s",
         f"SNR {show(status['snr_db'], '.1f')} dB",
         f"CFO {show(status['cfo_hz'], '+.0f')} Hz",
         f"{status['bursts']} bursts",
-        f"packets {status['packets']}, {lost} lost",
+        f"packets {status['packets']}, {lost} lost{refused}",
         f"{status['frames_concealed']} frames concealed",
         f"buffer {status['buffer_ms']} ms{load}",
     ])

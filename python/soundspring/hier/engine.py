@@ -15,6 +15,8 @@ from ..blocks.concealer import concealer
 from ..blocks.entropy_decoder import entropy_decoder
 from ..blocks.entropy_encoder import entropy_encoder
 from ..blocks.packet_loss import packet_loss
+from ..blocks.packet_opener import packet_opener
+from ..blocks.packet_sealer import packet_sealer
 from ..blocks.pdu import due_of, entry
 from ..link import Counts, Link, LinkResult, Timer, superframes
 from .receiver import receiver
@@ -45,6 +47,7 @@ def run(
         packets_sent=sent.counts.packets_sent,
         copy_bits=sent.counts.copy_bits,
         model_bits=sent.counts.model_bits,
+        packets_refused=sum(n for kind, n in parts["refused"].items() if kind != "joining"),
         payload_bits=sent.counts.payload_bits,
         frames_concealed=hidden.frames_concealed,
     )
@@ -62,14 +65,17 @@ def run(
 def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
     """Codec and coder with nothing but packet loss between."""
     p = link.profile
-    tx = [codec_encoder(p, quantise=False), entropy_encoder(p)]
-    rx = [packet_loss(loss, 0, p.packets), entropy_decoder(p, 0), concealer(p), codec_decoder(p)]
-    rx[1].end = count
+    sealers, openers = ([packet_sealer(p)], [packet_opener(p)]) if p.security else ([], [])
+    tx = [codec_encoder(p, quantise=False), entropy_encoder(p), *sealers]
+    decoder, hider = entropy_decoder(p, 0), concealer(p)
+    rx = [packet_loss(loss, 0, p.packets), *openers, decoder, hider, codec_decoder(p)]
+    decoder.end = count
     top.connect(source, tx[0])
     for one, other in pairwise([*tx, *rx]):
         top.msg_connect((one, "pdus"), (other, "pdus"))
     top.connect(rx[-1], head)
-    return {"tx": tx, "rx": rx, "encoder": tx[1], "decoder": rx[1], "concealer": rx[2]}
+    return {"tx": tx, "rx": rx, "encoder": tx[1], "decoder": decoder, "concealer": hider,
+            "refused": openers[0].refused if openers else {}}
 
 
 def _over_the_air(top, link: Link, source, head, count: int, channel, loss) -> dict:
@@ -86,7 +92,7 @@ def _over_the_air(top, link: Link, source, head, count: int, channel, loss) -> d
     top.msg_connect((rx, "symbols"), (symbols, "store"))
     held = [silence, join, end, air]
     return {"tx": [tx], "rx": [rx], "encoder": tx.entropy, "decoder": rx.entropy, "concealer": rx.concealer,
-            "symbols": symbols, "held": held}
+            "refused": rx.refused, "symbols": symbols, "held": held}
 
 
 def seen(debug) -> tuple[np.ndarray, list[float]]:

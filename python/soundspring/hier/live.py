@@ -284,7 +284,7 @@ class Listener(_Flow):
             "join_s": _rounded(None if first is None else first / self.link.sample_rate, 3),
             "buffer_ms": round(self.receiver.codec.waiting * 1000 / SAMPLE_RATE),
             "samples": self.radio.samples,
-        } | self._playout()
+        } | self._playout() | self._checked()
 
     def _playout(self) -> dict:
         """How playing goes: the sender's clock against the sound card's, and where sound came too late or too much."""
@@ -293,6 +293,11 @@ class Listener(_Flow):
             return {}
         counts = follower.counts
         return {"drift_ppm": round(follower.drift_ppm, 1), "gaps": counts.gaps, "skips": counts.skips}
+
+    def _checked(self) -> dict:
+        """How many packets were refused, where packets are authenticated; not those before the link was joined."""
+        refused = self.receiver.refused
+        return {"packets_refused": refused["unverified"] + refused["replayed"]} if self.profile.security else {}
 
     def _tally(self) -> tuple[Counter, int]:
         """What became of the packets up to the last that came, and how many superframes missed behind it were played.

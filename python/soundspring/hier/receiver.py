@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples to speech: the whole receiver as one block."""
 
+from collections import Counter
 from itertools import pairwise
 
 from gnuradio import gr
@@ -11,10 +12,11 @@ from ..blocks.concealer import concealer
 from ..blocks.entropy_decoder import entropy_decoder
 from ..blocks.ldpc_decoder import ldpc_decoder
 from ..blocks.packet_loss import packet_loss
+from ..blocks.packet_opener import packet_opener
 from ..blocks.soft_demapper import soft_demapper
 from ..coding.packet import model_id
 from ..link import shared_models
-from ..profile import load_ladder, with_radio
+from ..profile import load_ladder, with_radio, with_security
 
 
 class receiver(gr.hier_block2):
@@ -31,9 +33,14 @@ class receiver(gr.hier_block2):
         playout_ms: keep so much sound back for superframes that come late, and follow the sender's clock, as a sound
             card needs; 0: none. See `codec_decoder`.
         loss, seed: packets to drop before decoding, as of `packet_loss`, to hear what concealment does.
+        key: file:PATH or env:NAME: take only what was sealed with the key there, see `packet_opener`; empty: the
+            profile's.
+
+    Attributes:
+        refused: a Counter of packets that were refused, and why.
 
     Raises:
-        ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
+        ValueError, OSError: the profile, the models or the key cannot be used; the message says why.
     """
 
     def __init__(
@@ -44,10 +51,11 @@ class receiver(gr.hier_block2):
         loss: str = "none",
         seed: int = 0,
         playout_ms: float = 0.0,
+        key: str = "",
     ):
         samples, speech = (gr.io_signature(1, 1, size) for size in (gr.sizeof_gr_complex, gr.sizeof_float))
         gr.hier_block2.__init__(self, "SoundSpring receiver", samples, speech)
-        ladder = load_ladder(profile)
+        ladder = with_security(load_ladder(profile), key)
         oversampling, codes = with_radio(ladder.common).phy.oversampling, ladder.code_parameters
         self.message_port_register_hier_out("symbols")
         self.message_port_register_hier_out("packets")
@@ -63,9 +71,11 @@ class receiver(gr.hier_block2):
         self.entropy = entropy_decoder(ladder, first_sequence)
         self.concealer = concealer(ladder)
         self.codec = codec_decoder(ladder, idle, playout_ms)
+        openers = [packet_opener(ladder)] if ladder.common.security else []
+        self.refused = openers[0].refused if openers else Counter()
         self.connect(self, self.bursts)
         self.stages = [
-            self.bursts, self.demapper, self.ldpc, self.loss, self.entropy, self.concealer, self.codec
+            self.bursts, self.demapper, self.ldpc, self.loss, *openers, self.entropy, self.concealer, self.codec
         ]
         for source, target in pairwise(self.stages):
             self.msg_connect((source, "pdus"), (target, "pdus"))

@@ -9,10 +9,11 @@ from ..blocks.burst_modulator import burst_modulator
 from ..blocks.codec_encoder import codec_encoder
 from ..blocks.entropy_encoder import entropy_encoder
 from ..blocks.ldpc_encoder import ldpc_encoder
+from ..blocks.packet_sealer import packet_sealer
 from ..blocks.qam_mapper import qam_mapper
 from ..coding.packet import model_id
 from ..link import shared_models
-from ..profile import load_ladder, with_radio
+from ..profile import load_ladder, with_radio, with_security
 
 AHEAD = 50  # superframes that may be encoded before they are sent
 
@@ -30,15 +31,16 @@ class transmitter(gr.hier_block2):
         profile: name of a link profile with a radio part or of a ladder, or a YAML file.
         idle: send silence while there is nothing to send, as a radio needs.
         rung: place on the ladder to begin with, 0 is the most robust.
+        key: file:PATH or env:NAME: authenticate packets with the key there, see `packet_sealer`; empty: the profile's.
 
     Raises:
-        ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
+        ValueError, OSError: the profile, the models or the key cannot be used; the message says why.
     """
 
-    def __init__(self, profile: str = "reference", idle: bool = False, rung: int = 0):
+    def __init__(self, profile: str = "reference", idle: bool = False, rung: int = 0, key: str = ""):
         speech, samples = (gr.io_signature(1, 1, size) for size in (gr.sizeof_float, gr.sizeof_gr_complex))
         gr.hier_block2.__init__(self, "SoundSpring transmitter", speech, samples)
-        ladder = load_ladder(profile)
+        ladder = with_security(load_ladder(profile), key)
         oversampling, codes = with_radio(ladder.common).phy.oversampling, ladder.code_parameters
         self.message_port_register_hier_in("rung")
         self.codec = codec_encoder(ladder, quantise=False)
@@ -51,7 +53,8 @@ class transmitter(gr.hier_block2):
         if not idle:  # a radio takes what there is when it is time; a file would be encoded whole before it is sent
             self.codec.hold = self._far_ahead
         self.connect(self, self.codec)
-        self.stages = [self.codec, self.entropy, self.ldpc, self.mapper, self.modulator]
+        sealers = [packet_sealer(ladder)] if ladder.common.security else []
+        self.stages = [self.codec, self.entropy, *sealers, self.ldpc, self.mapper, self.modulator]
         for source, target in pairwise(self.stages):
             self.msg_connect((source, "pdus"), (target, "pdus"))
         self.connect(self.modulator, self)
