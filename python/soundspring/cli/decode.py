@@ -19,6 +19,7 @@ def register(subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..audio.io import write
     from ..channel.loss import parse_loss
+    from ..coding.seal import PIECES
     from ..coding.ssp import read_ssp
     from ..link import Counts, Link, Models, decode, drop_packets, from_packets, joined
 
@@ -30,8 +31,9 @@ def run(args: argparse.Namespace) -> int:
     link = Link(sealed_as(args, meta), models)
     # One frame of the transform follows the last sample.
     total = -(-(meta.samples + models.codec.delay) // link.profile.superframe_samples)
-    frames = from_packets(link, drop_packets(packets, loss), total)
-    audio = decode(link, progress(frames, total, "decoding"), meta.samples, counts, opener=joined(link, frames))
+    frames = from_packets(link, drop_packets(packets, loss), max(total, PIECES))  # short sealed files are filled up
+    opener = joined(link, frames)
+    audio = decode(link, progress(frames[:total], total, "decoding"), meta.samples, counts, opener=opener)
     write(args.output, audio)
     say(
         f"{args.output}: {meta.samples / 16000:.2f} s; {stats.packets} packets read, {counts.packets_lost} lost"

@@ -16,6 +16,9 @@ def register(subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from ..coding.seal import PIECES
     from ..coding.ssp import SspMeta, write_ssp
     from ..link import Counts, Link, encode, superframes, to_packets
 
@@ -23,8 +26,10 @@ def run(args: argparse.Namespace) -> int:
     one_thread()
     link, counts = Link(chosen_profile(args)), Counts()
     audio = read_speech(args.input)
-    total = len(superframes(audio, link.profile))
-    frames = list(progress(encode(link, audio, counts), total, "encoding"))
+    least = PIECES * link.profile.superframe_samples if link.profile.security else 0  # to tell where numbers start
+    padded = np.pad(audio, (0, max(least - len(audio), 0)))
+    total = len(superframes(padded, link.profile))
+    frames = list(progress(encode(link, padded, counts), total, "encoding"))
     packets = to_packets(link, frames)
     meta = SspMeta(link.models.sha256, link.profile.name, len(audio), settings=link.profile.to_dict())
     write_ssp(args.output, meta, packets)

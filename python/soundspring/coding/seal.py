@@ -23,6 +23,7 @@ GROUPS = 8
 NUMBERS = UPPER << 8
 WINDOW = 256 * GROUPS  # packets behind the newest one that may still come
 REMEMBERED = 1000  # transmissions
+_ALL = (1 << WINDOW) - 1
 UNCHECKED = "none"
 _DIGITS = {32, 64}
 
@@ -134,7 +135,8 @@ class Sealer:
 class Replays:
     """Which packets came before: a window behind the newest packet of each transmission of late.
 
-    A transmission is known by its numbers, which start at random and so lie far from all others.
+    A transmission is known by its numbers, which start at random and so lie far from all others. What lies before its
+    first packet here counts as come: it was sent before the receiver joined.
     """
 
     def __init__(self) -> None:
@@ -147,14 +149,14 @@ class Replays:
             ahead = _apart(place, window[0])
             if abs(ahead) < LONGEST * GROUPS:
                 return self._within(window, place, ahead)
-        self._windows = [*self._windows[1 - REMEMBERED :], [place, 1]]
+        self._windows = [*self._windows[1 - REMEMBERED :], [place, _ALL]]
         return True
 
     @staticmethod
     def _within(window: list[int], place: int, ahead: int) -> bool:
         if ahead > 0:
             mask = window[1] << ahead if ahead < WINDOW else 0
-            window[:] = [place, (mask | 1) & (1 << WINDOW) - 1]
+            window[:] = [place, (mask | 1) & _ALL]
             return True
         if -ahead >= WINDOW or window[1] >> -ahead & 1:
             return False
