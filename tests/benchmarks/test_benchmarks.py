@@ -246,6 +246,19 @@ def test_soak_finds_what_is_wrong(benchmark):
         assert not all(soak.checks(rows, [*rows[:-1], good | {name: wrong}], 0.1, False).values()), name
 
 
+def test_authentication(run):
+    pytest.importorskip("cryptography")
+    f = run("authentication")
+    plain, tags, grown = (f["variants"][name] for name in ("plain", "4-byte tags", "4-byte tags, longer blocks"))
+    assert plain["authentication_bps"] == 0 and tags["authentication_bps"] == pytest.approx(2 * 40 * 10, rel=0.15)
+    assert tags["layers"] < plain["layers"] and grown["layers"] == plain["layers"]
+    assert plain["channel_uses_per_s"] == tags["channel_uses_per_s"] < grown["channel_uses_per_s"]
+    alone, two = f["joining"][1], f["joining"][2]
+    assert alone[0.0] == {"within_10": 1, "p90": 8} and two[0.0] == {"within_10": 1, "p90": 4}
+    assert alone[0.3]["within_10"] < alone[0.1]["within_10"] < two[0.1]["within_10"]
+    assert all(0 < x < 5000 for cpu in f["cpu"].values() for x in cpu.values())
+
+
 def test_latency_is_found_by_correlation(benchmark, tmp_path):
     latency = benchmark("latency")
     rng = np.random.default_rng(5)

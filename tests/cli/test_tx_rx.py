@@ -225,6 +225,11 @@ def test_what_happens_to_the_signal_is_told():
                              "transmissions": transmissions})
     assert [event for event, _ in told if event != "status"] == ["signal", "restart", "lost", "restart"]
     assert "profile" in dict(told)["lost"] and "SNR 9.0 dB" in dict(told)["status"]
+    for packets, refused in ((0, 0), (0, 9), (0, 10), (5, 11)):
+        watched.look(base | {"time_s": 9.0, "samples": 0, "bursts": 50, "transmissions": 3, "packets": packets,
+                             "packets_refused": refused})
+    assert [text[:15] for event, text in told if event == "refused"] == ["all 9 packets s"]
+    assert ", 11 refused" in told[-1][1]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def with_key(link, key, **changes):
 
 
 def awgn(link, snr_db=12.0):
-    return make_channel("awgn", rate=link.sample_rate, snr_db=snr_db, oversampling=link.profile.phy.oversampling, seed=1)
+    over = link.profile.phy.oversampling
+    return make_channel("awgn", rate=link.sample_rate, snr_db=snr_db, oversampling=over, seed=1)
 
 
 @pytest.mark.parametrize("encrypt", [False, True])

@@ -80,7 +80,7 @@ class Watch:
 
     def __init__(self, listener, events: Events):
         self._listener, self._events = listener, events
-        self._signal, self._flowing, self._hinted = False, False, False
+        self._signal, self._flowing, self._hinted, self._refused = False, False, False, False
         self._transmissions, self._samples = 0, 0
         self._off = False  # the rate, in the last window
         self._mark: tuple[float, int] | None = None  # time and samples where the measurement of the rate began
@@ -91,6 +91,10 @@ class Watch:
         if not status["bursts"] and status["time_s"] > NOTHING_S and not self._hinted:
             self._hinted = True
             self._events.tell("nothing", "nothing received so far: " + self._hint(status))
+        if status.get("packets_refused") and not status["packets"] and not self._refused:
+            self._refused = True
+            self._events.tell("refused", f"all {status['packets_refused']} packets so far were refused; the same key "
+                              "there, and the same tags and encryption?", packets_refused=status["packets_refused"])
         self._events.tell("status", line(status), **status)
 
     def changes(self, status: dict) -> None:
@@ -110,8 +114,6 @@ class Watch:
             return "no samples come from the radio; is it connected, is the sender running?"
         if status["level_db"] is None or status["level_db"] < FAINT_DB:
             return f"hardly any level ({status['level_db']} dB of full scale); frequency, gain, antenna, cable?"
-        if status.get("packets_refused"):
-            return f"{status['packets_refused']} packets were refused; the same key there?"
         return f"the level is {status['level_db']} dB of full scale; the same profile and weights there?"
 
     def _flow(self, status: dict) -> None:

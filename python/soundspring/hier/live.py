@@ -138,9 +138,10 @@ class Sender(_Flow):
                 raise ValueError(f"radio: {radio} keeps no time, so give it a file to send, not the microphone")
             self.row(_card(sound_card.source, device), self.transmitter, self.radio)
         elif paced:
-            lead = np.zeros(int(LEAD_S * SAMPLE_RATE), np.float32)
-            self.row(*self._for_ever(self._file(np.concatenate([lead, speech]))), self.transmitter, self.radio)
+            self.row(*self._for_ever(self._file(_led(speech))), self.transmitter, self.radio)
         else:
+            # Who has the key reads from the first bursts of a recording too where their numbers start.
+            speech = _led(speech) if self.profile.security else speech
             source = blocks.vector_source_f(self._file(speech).tolist())
             end = blocks.head(gr.sizeof_gr_complex, self.needed * self.link.period)
             self.row(source, self.transmitter, end, self.radio)
@@ -308,6 +309,11 @@ class Listener(_Flow):
         fates, behind = Counter(counts.fates), list(takewhile(_nothing_came, reversed(list(counts.status))))
         fates["lost"] -= sum(map(len, behind))
         return fates, max(len(behind) - self.profile.wait, 0)
+
+
+def _led(speech: np.ndarray) -> np.ndarray:
+    """Speech behind the silence in which receivers settle."""
+    return np.concatenate([np.zeros(int(LEAD_S * SAMPLE_RATE), np.float32), speech])
 
 
 def _nothing_came(fates: tuple[str, ...]) -> bool:
