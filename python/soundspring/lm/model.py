@@ -178,8 +178,8 @@ class MaskedLm(nn.Module):
 
     def exact(self) -> "MaskedLm":
         """The same network in float64, for the coder."""
-        twin = MaskedLm(self.config, self.codebooks.double())
-        twin.load_state_dict({k: v.double() for k, v in self.state_dict().items()}, assign=True)
+        twin = MaskedLm(self.config, self.codebooks.double()).double()
+        twin.load_state_dict({k: v.double() for k, v in self.state_dict().items()})
         return twin.eval().requires_grad_(False)
 
     def to_dict(self) -> dict:
