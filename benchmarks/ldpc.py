@@ -76,15 +76,20 @@ def mbps(function: Callable, blocks: np.ndarray, batch: int, k: int) -> float:
     return len(part) * k / fastest / 1e6
 
 
+def in_tree_decoder(make, alist: Path):
+    """The peer's decoder by `fec.ldpc_decoder.make` of this GNU Radio, whose arguments changed."""
+    try:
+        return make(str(alist), 0.7071, 20)
+    except TypeError:  # GNU Radio 3.10.8 and later take LLRs as they are
+        return make(str(alist), 20)
+
+
 def peer(eb_n0_db: float, frames: int) -> tuple[float, float]:
     """The same of the in-tree decoder, with the all-zero word: code and channel are symmetric."""
     from gnuradio import blocks, fec, gr
 
     alist = Path(gr.prefix()) / "share/gnuradio/fec/ldpc" / PEER_ALIST
-    try:
-        decoder = fec.ldpc_decoder.make(str(alist), 0.7071, 20)
-    except TypeError:  # GNU Radio 3.10.8 and later take LLRs as they are
-        decoder = fec.ldpc_decoder.make(str(alist), 20)
+    decoder = in_tree_decoder(fec.ldpc_decoder.make, alist)
     llr = llr_of(np.zeros((frames, PEER_N)), PEER_K / PEER_N, eb_n0_db, np.random.default_rng(2))
     top = gr.top_block()
     sink = blocks.vector_sink_b()

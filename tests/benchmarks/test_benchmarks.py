@@ -246,6 +246,13 @@ def test_soak_finds_what_is_wrong(benchmark):
         assert not all(soak.checks(rows, [*rows[:-1], good | {name: wrong}], 0.1, False).values()), name
 
 
+def test_the_in_tree_decoder_is_made_by_either_of_its_signatures(benchmark):
+    ldpc, alist = benchmark("ldpc"), Path("code.alist")
+    assert ldpc.in_tree_decoder(lambda file, sigma, iterations=50: (file, sigma, iterations), alist) == (
+        "code.alist", 0.7071, 20)  # up to 3.10.7
+    assert ldpc.in_tree_decoder(lambda file, iterations=50: (file, iterations), alist) == ("code.alist", 20)
+
+
 def test_authentication(run):
     pytest.importorskip("cryptography")
     f = run("authentication")
