@@ -20,15 +20,14 @@ from soundspring.coding.seal import Opener, Refused, Sealer
 from soundspring.link import Counts, Link, Models, decode, encode, joined
 from soundspring.profile import LinkProfile, PacketPhy, Security, load, replace_profile
 
-TAGS = (4, 8)
 LOSSES = (0.0, 0.05, 0.1, 0.2, 0.3)
 TRIALS = 1000
 
 
-def variants(profile: LinkProfile, key: str) -> Iterator[tuple[str, LinkProfile]]:
+def variants(profile: LinkProfile, key: str, tags: list[int]) -> Iterator[tuple[str, LinkProfile]]:
     """What is compared, with a name for each."""
     yield "plain", profile
-    for tag in TAGS:
+    for tag in tags:
         security = Security(tag_bytes=tag, key=key)
         yield f"{tag}-byte tags", replace_profile(profile, security=security)
         if profile.phy:
@@ -109,13 +108,14 @@ def cpu_us(encrypt: bool) -> dict:
 
 
 def main(argv=None) -> dict:
-    args = common.arguments(__doc__, argv, seconds=60, length=6.0, profile={"default": "reference"})
+    args = common.arguments(__doc__, argv, seconds=60, length=6.0, profile={"default": "reference"},
+                            tags={"type": int, "nargs": "*", "default": [4, 8], "help": "bytes of the tags"})
     utterances, models = common.speech(args), Models()
     with tempfile.NamedTemporaryFile("w", suffix=".key") as file:
         file.write(os.urandom(16).hex())
         file.flush()
         rows = {name: measure(Link(p, models), utterances)
-                for name, p in common.progress(variants(load(args.profile), f"file:{file.name}"), "variants", 5)}
+                for name, p in common.progress(variants(load(args.profile), f"file:{file.name}", args.tags), "variants")}
     figures = {
         "about": common.about(args, utterances), "profile": args.profile, "variants": rows,
         "joining": joining(args.seed, TRIALS // 20 if args.quick else TRIALS),

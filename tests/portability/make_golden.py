@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The frozen tiny model and golden .ssp files: `python tests/portability/make_golden.py` makes them all anew.
+"""The golden .ssp files of a frozen tiny model: `python tests/portability/make_golden.py` makes the files anew.
 
-They are for ever: they change only together with the version (docs/wire-format.md, "Versions"). Another run would make
-another model, and so lose what the old files prove.
+They change only together with the version (docs/wire-format.md, "Versions"). The model is for ever: `--model` makes
+another one, and so loses what the old files prove.
 """
 
 import io
 import json
+import os
 import sys
 import tarfile
 import tempfile
@@ -64,8 +65,8 @@ def profiles() -> dict:
             "independent": replace_profile(reference.with_layers(24), policy="independent", copies=())}
 
 
-def write_files(models) -> dict:
-    """The .ssp files beside this one -> {name: digest of what they decode to}."""
+def write_files(models) -> None:
+    """The .ssp files beside this one."""
     from soundspring.coding.ssp import SspMeta, write_ssp
     from soundspring.link import Link, encode, to_packets
 
@@ -76,7 +77,7 @@ def write_files(models) -> dict:
         write_ssp(HERE / f"{name}.ssp", meta, packets)
 
 
-def main() -> None:
+def pack_models() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_models(Path(folder))
         with tarfile.open(MODELS, "w:xz", preset=9) as archive:
@@ -84,8 +85,11 @@ def main() -> None:
                 info = tarfile.TarInfo(str(path.relative_to(folder)))
                 info.size = path.stat().st_size
                 archive.addfile(info, io.BytesIO(path.read_bytes()))
-    import os
 
+
+def main(argv: list[str]) -> None:
+    if "--model" in argv:
+        pack_models()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SOUNDSPRING_MODELS"] = str(unpack(Path(folder)))
         from portability import decoded
@@ -99,4 +103,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.path[:0] = [str(HERE.parents[1] / "python"), str(HERE.parents[1] / "benchmarks")]
-    main()
+    main(sys.argv[1:])

@@ -187,7 +187,8 @@ class Opener:
         if key is None and encrypt:
             raise ValueError("key: none is for payloads that are not encrypted")
         self._ccm = None if key is None else _Ccm(key, tag_bytes, encrypt, identity)
-        self._tag, self.refused = tag_bytes, Counter()
+        self._tag = tag_bytes
+        self.refused: Counter[str] = Counter()
         self._origin: int | None = None  # upper half of the number of superframe 0, as the receiver counts
         self._last = 0  # the number accepted last
         self._pieces: dict[int, tuple[int, int]] = {}  # place in the upper half -> wraps of the sequence then, byte
