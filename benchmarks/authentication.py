@@ -114,8 +114,8 @@ def main(argv=None) -> dict:
     with tempfile.NamedTemporaryFile("w", suffix=".key") as file:
         file.write(os.urandom(16).hex())
         file.flush()
-        rows = {name: measure(Link(p, models), utterances)
-                for name, p in common.progress(variants(load(args.profile), f"file:{file.name}", args.tags), "variants")}
+        compared = variants(load(args.profile), f"file:{file.name}", args.tags)
+        rows = {name: measure(Link(p, models), utterances) for name, p in common.progress(compared, "variants")}
     figures = {
         "about": common.about(args, utterances), "profile": args.profile, "variants": rows,
         "joining": joining(args.seed, TRIALS // 20 if args.quick else TRIALS),

@@ -111,7 +111,7 @@ def test_what_cannot_be_read_says_why(path):
         with pytest.raises(ssp.SspError, match=text):
             ssp.read_ssp(path)
     path.write_bytes(data)
-    with pytest.raises(WrongModel, match="ffff.*reference"):
+    with pytest.raises(WrongModel, match="ffff.*SOUNDSPRING_MODELS"):
         ssp.read_ssp(path, "f" * 64)
     with pytest.raises(OSError):
         ssp.read_ssp(path.parent / "none.ssp")
