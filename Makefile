@@ -17,6 +17,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check -qq
 CONSTRAINTS := -c requirements/constraints.txt
 STAMPS := $(VENV)/stamps
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 # One thread a process: on small nets more threads cost more than they bring. No display is needed.
 RUN := OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen GRC_BLOCKS_PATH=$(VENV)/share/gnuradio/grc/blocks
 
@@ -61,7 +62,7 @@ install: venv
 doctor: install
 	@GRC_BLOCKS_PATH=$(VENV)/share/gnuradio/grc/blocks $(VENV)/bin/soundspring doctor
 
-venv: $(STAMPS)/torch $(STAMPS)/runtime $(STAMPS)/metrics
+venv: $(STAMPS)/torch $(STAMPS)/runtime $(STAMPS)/metrics $(STAMPS)/peers
 
 # Debian packages: asked for only when something is missing.
 system:
@@ -70,7 +71,7 @@ system:
 	if ! command -v apt-get > /dev/null; then \
 		echo "Please install what Debian calls: $$missing"; exit 1; fi; \
 	echo "Installing Debian packages: $$missing"; \
-	$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing > /dev/null
+	$(SUDO) apt-get update -qq && $(APT_INSTALL) $$missing > /dev/null
 
 $(STAMPS)/venv: | system
 	@echo 'Making the Python environment $(VENV)'
@@ -99,6 +100,14 @@ $(STAMPS)/metrics: requirements/metrics.txt requirements/constraints.txt $(STAMP
 	@echo 'Installing the measures of speech quality'
 	@$(PIP) install $(CONSTRAINTS) --use-pep517 -r $< || { echo 'Going on without them, or without some: one by one'; \
 		for name in $$(grep -v '^#' $<); do $(PIP) install $(CONSTRAINTS) --use-pep517 $$name || true; done; }
+	@touch $@
+
+# The codecs that comparisons have as peers are optional, too: asked for once, and without them it goes on.
+$(STAMPS)/peers: cmake/missing-packages.sh $(STAMPS)/venv
+	@missing="$$(sh cmake/missing-packages.sh $(PYTHON) peers)"; \
+	if [ -n "$$missing" ]; then echo "Installing Debian packages of other codecs: $$missing"; \
+		$(SUDO) apt-get update -qq && $(APT_INSTALL) $$missing > /dev/null \
+		|| echo "Going on without them: no $$missing"; fi
 	@touch $@
 
 $(STAMPS)/test: requirements/test.txt requirements/constraints.txt $(STAMPS)/runtime
