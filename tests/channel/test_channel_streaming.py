@@ -52,6 +52,28 @@ def test_chunks_do_not_change_the_stream(build):
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize("name", ["rayleigh", "rician", "tdl-a", "tdl-c", "cfo", "clock fast", "clock slow", "chain"])
+def test_what_is_skipped_has_passed(name):
+    """As if silence had been processed: fading, phase and clock have gone on, and the filters are empty."""
+    build, x = (SEEDED | UNSEEDED)[name], _signal(6000)
+    for pause in (0, 1, 3, 30_000):
+        whole, apart = build(7), build(7)
+        before, silent, after = (whole.process(part) for part in (x[:3000], np.zeros(pause, np.complex64), x[3000:]))
+        np.testing.assert_array_equal(apart.process(x[:3000]), before)
+        assert apart.skip(pause) == len(silent)
+        np.testing.assert_array_equal(apart.process(x[3000:]), after)
+
+
+def test_phase_noise_wanders_on_while_it_is_skipped():
+    turned = []
+    for seed in range(400):
+        channel = PhaseNoise(50.0, RATE, seed)
+        before = channel.process(np.ones(1, np.complex64))[0]
+        assert channel.skip(3000) == 3000
+        turned.append(np.angle(channel.process(np.ones(1, np.complex64))[0] / before))
+    assert np.var(turned) == pytest.approx(2 * np.pi * 50.0 * 3001 / RATE, rel=0.25)
+
+
 @pytest.mark.parametrize("build", [pytest.param(b, id=name) for name, b in SEEDED.items()])
 def test_seeds_make_the_stream(build):
     x = _signal(5000)

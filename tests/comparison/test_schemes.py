@@ -30,6 +30,10 @@ def exchange(scheme, sent, noise=1e-3):
                            var) for s in sent]
 
 
+def carry(ether, bursts, air, seed=3, whole=False):
+    return ether.carry(bursts, air.make(ether.terms, seed), air.losses(seed), whole)
+
+
 @pytest.mark.parametrize("name", EACH)
 def test_without_loss_a_codec_sounds_as_without_radio(name, speech_like):
     scheme = make(name, TERMS)
@@ -120,6 +124,15 @@ def test_the_analog_scheme_says_when_its_model_is_missing(tmp_path, monkeypatch)
         make("jscc", TERMS)
 
 
+def test_the_analog_scheme_fills_the_bursts_that_it_is_given(tiny_models_dir, speech_like, monkeypatch):
+    monkeypatch.setenv("SOUNDSPRING_MODELS", str(tiny_models_dir))
+    for terms in (TERMS, Terms.of("wide-0")):
+        scheme = make("jscc", terms)
+        assert scheme.symbols == terms.symbols and scheme.encode(speech_like)[0].shape == (terms.symbols,)
+    with pytest.raises(ValueError, match="symbols: "):
+        make("jscc", Terms.of("wide-7"))
+
+
 def test_the_analog_scheme_follows_the_snr_and_survives_a_lost_burst(tiny_models_dir, speech_like, monkeypatch):
     pytest.importorskip("soundspring.jscc")
     monkeypatch.setenv("SOUNDSPRING_MODELS", str(tiny_models_dir))
@@ -145,12 +158,35 @@ def test_bursts_cross_the_air_and_losses_hit_them(name, speech_like):
     ether, sent = Ether(TERMS, scheme), scheme.encode(speech_like[:6400])
     bursts = ether.bursts(sent)
     TERMS.check(name, bursts)
-    arrived = ether.carry(bursts, Air("awgn", 15), seed=3)
+    arrived = carry(ether, bursts, Air("awgn", 15))
     assert len(arrived) == len(sent) and all(b is not None for b in arrived)
     for burst, symbols in zip(arrived, sent, strict=True):
         assert np.mean(np.abs(burst.symbols - symbols) ** 2) == pytest.approx(10**-1.5, rel=0.5)
-    assert ether.carry(bursts, Air("awgn", 15, loss="bernoulli:1"), 3) == [None] * len(sent)
-    assert ether.carry(bursts, Air("awgn", -20), 3) == [None] * len(sent)
+    assert carry(ether, bursts, Air("awgn", 15, loss="bernoulli:1")) == [None] * len(sent)
+    assert carry(ether, bursts, Air("awgn", -20)) == [None] * len(sent)
+
+
+@pytest.mark.parametrize("name", [conventional("codec2")])
+def test_time_runs_on_between_bursts_that_nobody_listens_to(name, speech_like):
+    scheme = make(name, TERMS)
+    ether = Ether(TERMS, scheme)
+    bursts, air = ether.bursts(scheme.encode(speech_like)), Air("rayleigh", 40, doppler_hz=3, cfo_hz=700)
+    short, whole = (carry(ether, bursts, air, whole=whole) for whole in (False, True))
+    fades, same = (np.array([b.snr_db for b in arrived]) for arrived in (whole, short))
+    assert np.ptp(fades) > 3 and np.abs(fades - same).max() < 1
+    assert [b.start_sample for b in short] != [b.start_sample for b in whole]
+    assert all(abs(b.cfo_hz - 700) < 30 for b in short)
+
+
+@pytest.mark.parametrize("name", [conventional("codec2")])
+def test_a_false_header_costs_its_burst_and_no_other(name, speech_like):
+    scheme = make(name, TERMS)
+    ether = Ether(TERMS, scheme)
+    sent = scheme.encode(speech_like[:8000])
+    bursts = ether.bursts(sent)
+    bursts[2] = ether.bursts(sent * 10)[40]  # announces another number
+    arrived = carry(ether, bursts, Air("awgn", 15))
+    assert [b is None for b in arrived] == [n == 2 for n in range(len(sent))]
 
 
 def test_channels_are_checked_and_named():

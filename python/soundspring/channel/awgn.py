@@ -34,3 +34,7 @@ class Awgn:
         # Real and imaginary parts are drawn alternately, so that cutting the stream cannot reorder the draws.
         noise = self._rng.standard_normal(2 * x.size, dtype=np.float32).view(np.complex64)
         return x + np.float32(np.sqrt(self.noise_var / 2)) * noise
+
+    def skip(self, n: int) -> int:
+        """Nothing to keep up with: noise has no memory."""
+        return n

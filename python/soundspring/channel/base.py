@@ -24,6 +24,13 @@ class SampleChannel(Protocol):
         """Take complex64 [n], return complex64 of the same length (a clock error: about the same length)."""
         ...
 
+    def skip(self, n: int) -> int:
+        """Let n samples of silence go by that nobody listens to, and return how many would have come out.
+
+        Fading, phases and clock go on as if they had been processed; noise of them is not drawn.
+        """
+        ...
+
 
 def generator(seed: int, role: str) -> np.random.Generator:
     """Return the random stream of one `role` under `seed`.

@@ -99,6 +99,13 @@ class _VaryingFilter:
         self._past = extended[extended.size - self._past.size :].copy()
         return y
 
+    def skip(self, n: int) -> int:
+        """Fading goes on for n samples of silence, of which the last fill the filter."""
+        self._position += n
+        joined = np.pad(self._past, (0, min(n, self._past.size)))
+        self._past = joined[joined.size - self._past.size :]
+        return n
+
 
 class FlatFading(_VaryingFilter):
     """One fading gain of unit mean power on all frequencies: Rayleigh, or Rician with a line of sight."""

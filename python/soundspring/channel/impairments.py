@@ -34,6 +34,11 @@ class Cfo:
         cycles = n * (self.hz / self.rate) % 1.0  # whole turns go before the factor 2 pi can cost digits
         return rotate(x, 2 * np.pi * cycles)
 
+    def skip(self, n: int) -> int:
+        """The carrier turns on for n samples."""
+        self._position += n
+        return n
+
 
 class ClockError:
     """A sample clock that is off: output sample n is the input at the position (n - delay) (1 + ppm 1e-6).
@@ -73,6 +78,10 @@ class ClockError:
             self._buffer, self._origin = self._buffer[keep:].copy(), self._origin + keep
         return y
 
+    def skip(self, n: int) -> int:
+        """How many samples n of silence are to this clock is found by making them."""
+        return self.process(np.zeros(n, np.complex64)).size
+
 
 class PhaseNoise:
     """Oscillator phase noise: the phase is a Wiener process, the spectral line a Lorentzian `linewidth_hz` wide.
@@ -106,6 +115,11 @@ class PhaseNoise:
         self._phase = phase[-1]
         return rotate(x, phase[1:])
 
+    def skip(self, n: int) -> int:
+        """The phase wanders on for n samples, in one step."""
+        self._phase += self._rng.standard_normal() * np.sqrt(2 * np.pi * self.linewidth_hz / self.rate * n)
+        return n
+
 
 class Chain:
     """Channels one behind the other; an empty chain passes the samples through."""
@@ -124,3 +138,9 @@ class Chain:
         for c in self.channels:
             x = c.process(x)
         return x
+
+    def skip(self, n: int) -> int:
+        """n samples of silence pass all channels; returns how many come out of the last."""
+        for c in self.channels:
+            n = c.skip(n)
+        return n

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..burst_header import HeaderCode
+from ..channel.base import SampleChannel
 from ..channel.factory import CHANNELS, make_channel
 from ..channel.loss import parse_loss
 from ..coding.packet import BurstHeader, PacketError, model_id
-from ..link import SEQUENCES, Unwrapper, numerology_of
+from ..link import SEQUENCES, numerology_of
 from ..modem.receiver import Burst
 from ..modem.wide_search import make_receiver
 from .scheme import Scheme
 from .terms import Terms
 
-CHUNK = 1 << 20  # samples that pass the channel at once, to bound memory
+SLIP = 4  # superframes by which a sender's clock may be off at the end; a header further off is a false one
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Air:
                             oversampling=phy.oversampling, doppler_hz=self.doppler_hz,
                             delay_spread_s=self.delay_spread_ns * 1e-9, cfo_hz=self.cfo_hz, seed=seed)
 
+    def losses(self, seed: int):
+        """The seeded process that drops bursts."""
+        return parse_loss(self.loss, seed)
+
 
 class Ether:
     """Sends the symbols of one scheme's superframes and gives back what arrived of them."""
@@ -69,25 +74,36 @@ class Ether:
         headers = (BurstHeader(self.terms.profile.id, self._model, n % SEQUENCES) for n in range(len(sent)))
         return [modulator.modulate(self._header.encode(h), s) for h, s in zip(headers, sent, strict=True)]
 
-    def carry(self, bursts: Sequence[np.ndarray], air: Air, seed: int) -> list[Burst | None]:
-        """One burst a superframe over the channel; None where one was not found, or dropped by `air.loss`."""
-        channel, receiver = air.make(self.terms, seed), self._receiver()
-        samples = np.concatenate([np.pad(b, (0, self._period - len(b))) for b in bursts])
-        found = [b for at in range(0, len(samples), CHUNK)
-                 for b in receiver.push(channel.process(samples[at : at + CHUNK]))]
-        unwrap, out = Unwrapper(self._period, 0), [None] * len(bursts)
-        for burst in [*found, *receiver.flush()]:
+    def carry(self, bursts: Sequence[np.ndarray], channel: SampleChannel, loss=None, whole: bool = False
+              ) -> list[Burst | None]:
+        """One burst a superframe over a channel; None where one was not found, or dropped by `loss`.
+
+        The channel runs in real time, but the receiver is given only as much of the noise between bursts as it needs
+        to find them, which is most of the work saved. whole: it is given all.
+        """
+        receiver, out = self._receiver(), [None] * len(bursts)
+        heard = self._period if whole else min(max(map(len, bursts)) + receiver.latency, self._period)
+
+        def found():
+            for burst in bursts:
+                yield from receiver.push(channel.process(np.pad(burst, (0, heard - len(burst)))))
+                channel.skip(self._period - heard)
+            yield from receiver.flush()
+
+        for burst in found():
             if burst.header is not None:
-                number = unwrap(burst.header.sequence, burst.start_sample)
-                if 0 <= number < len(out):
-                    out[number] = burst
-        lost = parse_loss(air.loss, seed).step(len(out))
+                expected = round(burst.start_sample / heard)
+                late = (burst.header.sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
+                if abs(late) <= SLIP and 0 <= expected + late < len(out):
+                    out[expected + late] = burst
+        lost = np.zeros(len(out), bool) if loss is None else loss.step(len(out))
         return [None if gone else burst for burst, gone in zip(out, lost, strict=True)]
 
     def _receiver(self):
         phy = self.terms.profile.phy
         return make_receiver(numerology_of(self.terms.profile), phy.header_code_bits, self._read_header,
-                             lambda header: self.scheme.symbols, phy.oversampling, max_cfo_hz=phy.max_cfo_hz)
+                             lambda header: self.scheme.symbols, phy.oversampling, max_cfo_hz=phy.max_cfo_hz,
+                             encode_header=self._header.encode)
 
     def _read_header(self, llr: np.ndarray) -> BurstHeader | None:
         try:

@@ -34,21 +34,23 @@ def _scheme(label: str, terms: Terms) -> Scheme:
     return make(label, terms)
 
 
-def encode(terms: Terms, label: str, audio: np.ndarray) -> list[np.ndarray]:
-    """float32 [n] -> the symbols of each superframe under scheme NAME:MODE."""
-    return _scheme(label, terms).encode(audio)
+def transmit(terms: Terms, label: str, audio: np.ndarray) -> list[np.ndarray]:
+    """float32 [n] -> the burst of each superframe under scheme NAME:MODE, for all channels that it meets."""
+    scheme = _scheme(label, terms)
+    return Ether(terms, scheme).bursts(scheme.encode(audio))
 
 
-def measure(cell: Cell, terms: Terms, sent: Sequence[np.ndarray], audio: np.ndarray) -> tuple[dict, bytes | None]:
+def measure(cell: Cell, terms: Terms, bursts: Sequence[np.ndarray], audio: np.ndarray) -> tuple[dict, bytes | None]:
     """A row of results without file or sound, and the sound as an MP3 where the cell is to be listened to.
 
-    sent: of `encode`. audio: what it was made of. Raises ValueError where the scheme uses more than the terms give.
+    bursts: of `transmit`. audio: what they were made of. Raises ValueError where the scheme uses more than the terms
+    give.
     """
     begin, scheme = process_time(), _scheme(cell.scheme, terms)
     ether = Ether(terms, scheme)
-    bursts = ether.bursts(sent)
     used = terms.check(cell.scheme, bursts)
-    arrived = ether.carry(bursts, cell.air, seed_of(cell))
+    seed = seed_of(cell)
+    arrived = ether.carry(bursts, cell.air.make(terms, seed), cell.air.losses(seed))
     received = [None if b is None else scheme.receive(b.symbols, b.noise_var) for b in arrived]
     played, scores = _listen(scheme, received, audio)
     snr = [b.snr_db for b in arrived if b is not None]

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
 from .. import link as chain
-from .. import weights
 from ..profile import ladders, load, load_ladder
 from .scheme import LOST, OK, PARTLY, Played, Scheme
 from .terms import Terms
@@ -67,13 +66,6 @@ class SoundSpring(Scheme):
         return b"".join(b"\0" if p is None else b"\1" + p.tobytes() for r in received for p in r or nothing)
 
 
-@lru_cache(maxsize=1)
-def _jscc_model(folder: str):
-    from ..jscc.api import load
-
-    return load(folder)
-
-
 class Jscc(Scheme):
     """Analog symbols straight from sound: no bits, no code, no lower rate to retreat to. One mode."""
 
@@ -82,15 +74,18 @@ class Jscc(Scheme):
     def __init__(self, mode: str, terms: Terms):
         if mode not in self.modes(terms):
             raise ValueError(f"scheme jscc: mode {mode!r} is not one of {', '.join(self.modes(terms))}")
+        from ..analog import shared_model
+
         try:
-            self._model = _jscc_model(str(weights.find_model("jscc")))
+            model = shared_model()
         except (ImportError, OSError) as error:
             raise ImportError(f"scheme jscc: this installation has no analog model ({error}); install a release that "
                               "has models/jscc") from error
-        self.mode, self._superframe, self.symbols = mode, terms.profile.superframe_samples, self._model.config.symbols
-        if self._model.samples != self._superframe or self.symbols > terms.symbols:
-            raise ValueError(f"scheme jscc: its model sends {self.symbols} symbols for {self._model.samples} samples, "
-                             f"profile {terms.profile.name} has {terms.symbols} for {self._superframe}")
+        self.mode, self._superframe, self.symbols = mode, terms.profile.superframe_samples, terms.symbols
+        self._model = model.network(self.symbols)
+        if self._model.samples != self._superframe:
+            raise ValueError(f"scheme jscc: its model sends {self._model.samples} samples at a time, a superframe of "
+                             f"profile {terms.profile.name} has {self._superframe}")
 
     @classmethod
     def modes(cls, terms: Terms) -> list[str]:

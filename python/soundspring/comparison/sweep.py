@@ -60,9 +60,9 @@ def sound(plan: Plan, name: str) -> np.ndarray:
 def _here(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray]) -> Iterator[Result]:
     for (terms_name, label, file), own in groupby(cells, lambda c: (c.terms, c.scheme, c.file)):
         terms = plan.contest(terms_name).terms
-        sent = measure.encode(terms, label, speech[file])
+        bursts = measure.transmit(terms, label, speech[file])
         for cell in own:
-            yield measure.measure(cell, terms, sent, speech[file])
+            yield measure.measure(cell, terms, bursts, speech[file])
 
 
 def _dask(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray], workers: int,
@@ -85,7 +85,7 @@ def _dask(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray], workers:
         for cell in cells:
             terms, place = plan.contest(cell.terms).terms, (cell.terms, cell.scheme, cell.file)
             if place not in sent:
-                sent[place] = client.submit(measure.encode, terms, cell.scheme, audio[cell.file], pure=False)
+                sent[place] = client.submit(measure.transmit, terms, cell.scheme, audio[cell.file], pure=False)
             waiting.append(client.submit(measure.measure, cell, terms, sent[place], audio[cell.file], pure=False))
         for done in as_completed(waiting):
             yield done.result()
