@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The analog chain as plain functions, beside the digital one of `link`: the oracle of its blocks.
 
+It is the chain of any scheme that makes a burst's whole payload of a superframe of sound (`SymbolLink`); comparisons
+send conventional codecs through it.
+
     sound -> symbols -> samples -> (channel) -> samples -> equalised symbols with their noise -> sound
 
 Its bursts are those of a digital profile: the same preamble, header, pilots, length, power and limit of peaks. Only
@@ -9,7 +12,8 @@ the payload is analog. The header is coded as ever and names the weights, so a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -53,8 +57,8 @@ def shared_model() -> AnalogModel:
     return _model_in(str(weights.models_dir()))
 
 
-class AnalogFrameCoder:
-    """Headers of analog bursts."""
+class SymbolFrameCoder:
+    """Headers of bursts whose payload is nothing but symbols."""
 
     def __init__(self, profile: LinkProfile, sha256: str):
         self._profile, self.model = profile, model_id(sha256, 6)
@@ -77,13 +81,52 @@ class AnalogFrameCoder:
         return self._profile.phy.payload_symbols
 
 
-class AnalogLink(RadioLink):
+class SymbolLink(RadioLink, ABC):
+    """A scheme that makes a burst's whole payload of a superframe of sound: what the functions below carry."""
+
+    label: str
+    """Names the scheme."""
+    source_bits = 0
+    """Bits of the source in a superframe; 0 for one that sends no bits."""
+
+    def __init__(self, profile: LinkProfile, models):
+        if profile.security:
+            raise ValueError(f"security: scheme {self.label} has no packets to authenticate; leave the key out")
+        super().__init__(profile, models)
+
+    @property
+    @abstractmethod
+    def delay(self) -> int:
+        """Samples by which decoded sound lags the input."""
+
+    @abstractmethod
+    def encoder(self):
+        """A stream with `push(float32 [n * superframe]) -> complex64 [n, symbols]` and `reset()`."""
+
+    @abstractmethod
+    def decoder(self):
+        """A stream with `push(symbols, noise_var) -> float32 [n * superframe]`, `lost()` and `reset()`."""
+
+    @cached_property
+    def parts(self) -> list[slice]:
+        """Where in a burst's payload the profile has its packets; the receiver's blocks hand on such parts."""
+        return [slice(*part) for part in pairwise(accumulate((p.symbols for p in self.profile.phy.packets), initial=0))]
+
+    @abstractmethod
+    def fates(self, symbols: np.ndarray, noise_var: np.ndarray) -> tuple[str, ...]:
+        """What came of a superframe, symbols [n] and noise, inf where nothing: "ok" or "lost" for each of `parts`."""
+
+    def frame_coder(self) -> SymbolFrameCoder:
+        return SymbolFrameCoder(self.profile, self.models.sha256)
+
+
+class AnalogLink(SymbolLink):
     """The analog scheme in the bursts of one profile. Raises ValueError where they do not fit the network."""
+
+    label = "jscc"
 
     def __init__(self, profile: str | LinkProfile = "reference", models: AnalogModel | None = None):
         super().__init__(with_radio(load(profile)), models or shared_model())
-        if self.profile.security:
-            raise ValueError("security: scheme jscc has no packets to authenticate; leave the key out")
         self.network = self.models.network(self.profile.phy.payload_symbols)
         if self.network.samples != self.profile.superframe_samples:
             raise ValueError(
@@ -91,13 +134,12 @@ class AnalogLink(RadioLink):
                 f"the jscc model {self.network.samples}; choose a profile such as reference"
             )
 
-    @cached_property
-    def parts(self) -> list[slice]:
-        """Where in a burst's payload the digital scheme has its packets; the receiver's blocks hand on such parts."""
-        return [slice(*part) for part in pairwise(accumulate((p.symbols for p in self.profile.phy.packets), initial=0))]
+    @property
+    def delay(self) -> int:
+        return self.network.delay
 
-    def fates(self, came: np.ndarray) -> tuple[str, ...]:
-        """Which symbols of a superframe came, bool [n] -> "ok" or "lost" for each of `parts`."""
+    def fates(self, symbols: np.ndarray, noise_var: np.ndarray) -> tuple[str, ...]:
+        came = np.isfinite(noise_var)
         return tuple("ok" if came[part].all() else "lost" for part in self.parts)
 
     def encoder(self):
@@ -110,22 +152,19 @@ class AnalogLink(RadioLink):
 
         return Receiver(self.network)
 
-    def frame_coder(self) -> AnalogFrameCoder:
-        return AnalogFrameCoder(self.profile, self.models.sha256)
 
-
-def encode(link: AnalogLink, audio: np.ndarray) -> np.ndarray:
+def encode(link: SymbolLink, audio: np.ndarray) -> np.ndarray:
     """Sound float32 [n] at 16 kHz -> complex64 [superframes, symbols]."""
-    return link.encoder().push(superframes(audio, link.profile).ravel())
+    return link.encoder().push(superframes(audio, link.profile, link.delay).ravel())
 
 
-def decode(link: AnalogLink, symbols: np.ndarray, noise_var: np.ndarray, samples: int) -> np.ndarray:
+def decode(link: SymbolLink, symbols: np.ndarray, noise_var: np.ndarray, samples: int) -> np.ndarray:
     """Symbols [superframes, n] with their noise, inf where lost -> sound float32 [samples], aligned with the input."""
-    audio = link.decoder().push(symbols, noise_var)[link.network.delay :]
+    audio = link.decoder().push(symbols, noise_var)[link.delay :]
     return np.pad(audio, (0, max(samples - len(audio), 0)))[:samples]
 
 
-def modulate(link: AnalogLink, symbols: np.ndarray) -> np.ndarray:
+def modulate(link: SymbolLink, symbols: np.ndarray) -> np.ndarray:
     """Symbols [superframes, n] -> complex64 samples, one burst per superframe period with silence behind it."""
     coder, modulator, out = link.frame_coder(), link.modulator(), np.zeros((len(symbols), link.period), np.complex64)
     for sequence, row in enumerate(symbols):
@@ -134,14 +173,14 @@ def modulate(link: AnalogLink, symbols: np.ndarray) -> np.ndarray:
     return out.ravel()
 
 
-def demodulate(link: AnalogLink, samples: np.ndarray, chunk: int = 1 << 16) -> list[tuple[int, Burst]]:
+def demodulate(link: SymbolLink, samples: np.ndarray, chunk: int = 1 << 16) -> list[tuple[int, Burst]]:
     """complex64 samples -> (superframe, burst) of each one found in them, in order of arrival."""
     receiver, unwrap = link.receiver(link.frame_coder()), Unwrapper(link.period, 0)
     bursts = [b for at in range(0, len(samples), chunk) for b in receiver.push(samples[at : at + chunk])]
     return [(unwrap(b.header.sequence, b.start_sample), b) for b in [*bursts, *receiver.flush()] if b.header]
 
 
-def in_order(link: AnalogLink, found: Iterable[tuple[int, Burst]], count: int) -> tuple[np.ndarray, np.ndarray]:
+def in_order(link: SymbolLink, found: Iterable[tuple[int, Burst]], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Symbols and noise variances [count, n] of superframes 0..count-1; zeros and inf where none came."""
     shape = (count, link.profile.phy.payload_symbols)
     symbols, noise_var = np.zeros(shape, np.complex64), np.full(shape, np.inf, np.float32)
@@ -151,7 +190,7 @@ def in_order(link: AnalogLink, found: Iterable[tuple[int, Burst]], count: int) -
     return symbols, noise_var
 
 
-def run(link: AnalogLink, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
+def run(link: SymbolLink, audio: np.ndarray, channel=None, loss=None) -> LinkResult:
     """Send sound through everything, as `link.run` does. Without a channel the symbols arrive as they are.
 
     `loss` has a draw for each part of a burst in which the digital scheme would have a packet.
@@ -172,20 +211,28 @@ def run(link: AnalogLink, audio: np.ndarray, channel=None, loss=None) -> LinkRes
         drop(link, noise_var, loss)
     out = decode(link, symbols, noise_var, len(audio))
     timer.rx = perf_counter() - begin
-    came = np.isfinite(noise_var)
-    counts = Counts(
-        bursts_sent=len(sent) if channel is not None else 0,
-        bursts_detected=len(found),
-        packets_sent=len(sent) * len(link.parts),
-        frames_concealed=int((~came.any(axis=1)).sum()) * link.profile.superframe,
-    )
-    for row in came:
-        counts.note(link.fates(row))
+    fates = [link.fates(*rows) for rows in zip(symbols, noise_var, strict=True)]
+    counts = counted(link, fates, len(sent) if channel is not None else 0, len(found))
     points = np.concatenate([*(b.symbols for _, b in found), np.zeros(0, np.complex64)])
     return LinkResult(out, counts, timer, points, [float(b.snr_db) for _, b in found])
 
 
-def drop(link: AnalogLink, noise_var: np.ndarray, loss) -> None:
+def counted(link: SymbolLink, fates: Sequence[tuple[str, ...]], sent: int, detected: int) -> Counts:
+    """What became of superframes, `fates` a row each; sent, detected: bursts."""
+    counts = Counts(
+        bursts_sent=sent,
+        bursts_detected=detected,
+        packets_sent=len(fates) * len(link.parts),
+        frames_concealed=sum("ok" not in fate for fate in fates) * link.profile.superframe,
+        model_bits=len(fates) * link.source_bits,
+        payload_bits=len(fates) * sum(link.profile.room) if link.source_bits else 0,
+    )
+    for fate in fates:
+        counts.note(fate)
+    return counts
+
+
+def drop(link: SymbolLink, noise_var: np.ndarray, loss) -> None:
     """Lay the losses of a process with `step(n) -> bool [n]` over the parts of superframes: their noise becomes inf."""
     gone = loss.step(len(noise_var) * len(link.parts)).reshape(len(noise_var), -1)
     for row, lost in zip(noise_var, gone, strict=True):

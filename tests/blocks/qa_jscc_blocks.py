@@ -12,7 +12,7 @@ from soundspring.blocks.jscc_encoder import jscc_encoder
 from soundspring.blocks.pdu import clock
 from soundspring.channel.factory import make_channel
 from soundspring.channel.loss import parse_loss
-from soundspring.hier.jscc_engine import run
+from soundspring.hier.symbol_engine import run
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import soundfile
 
 pytest.importorskip("gnuradio.gr")
 from gnuradio import blocks, gr  # noqa: E402
+from soundspring.baselines import amrwb, codec2, opus  # noqa: E402
 from soundspring.hier import lab  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +103,18 @@ def test_wrong_settings_are_named(tiny_models, speech_like, tmp_path, key, value
         lab.Lab(speech_like, out=tmp_path / "out.wav", **{key: value})
 
 
+@pytest.mark.parametrize("codec", [pytest.param(m, id=m.__name__.rpartition(".")[2], marks=pytest.mark.skipif(
+    not m.available(), reason="its library is not installed")) for m in (opus, amrwb, codec2)])
+def test_conventional_codecs_are_schemes(tiny_models, speech_like, tmp_path, codec):
+    flow = lab.Lab(speech_like, codec.__name__.rpartition(".")[2], out=tmp_path / "out.wav", snr_db=20)
+    flow.begin()
+    until(lambda: len(flow.fates()) > 5 and flow.heard(0.3))
+    assert set(flow.fates()) == {("ok",)} and np.abs(flow.heard(0.3)[1]).max() > 0.01
+    flow.set_loss("bernoulli:1")
+    until(lambda: flow.fates()[-1] == ("lost",))
+    flow.end()
+
+
 def test_a_scheme_that_cannot_be_made_changes_nothing(tiny_models, speech_like, tmp_path, monkeypatch):
     def absent():
         raise FileNotFoundError("no model")
@@ -159,7 +172,7 @@ until(lambda: len(window.lab.fates()) > count + 10 and set(window.lab.fates()[-1
 facts["snr"] = [window.lab.snr_db, window.lab.air._snr_db]
 window.snr.setValue(40)
 window.fading.setCurrentText("none")
-window.scheme.setCurrentText("wide-2")
+window.scheme.setCurrentIndex(window.scheme.findData("wide-2"))
 until(lambda: window.lab.fates()[-1] == ("ok", "ok"))
 until(lambda: window.watch.quality.scores)
 facts |= {"scheme": window.lab.scheme, "status": window._status.text(), "scores": window.watch.quality.scores[-1]}

@@ -1,17 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sound to analog symbols."""
 
-import time
-
-import numpy as np
-import pmt
-from gnuradio import gr
-
 from ..analog import AnalogLink
-from .pdu import PORT, put_together, with_entry
+from .symbol_encoder import symbol_encoder
 
 
-class jscc_encoder(gr.sync_block):
+class jscc_encoder(symbol_encoder):
     """A float stream of speech in (16 kHz, within +-1), one c32 PDU of symbols out for each superframe.
 
     The symbols have unit mean power and are all of a burst's payload: they go straight to the burst modulator. The
@@ -26,23 +20,4 @@ class jscc_encoder(gr.sync_block):
     """
 
     def __init__(self, profile: str = "reference"):
-        gr.sync_block.__init__(self, name="SoundSpring JSCC encoder", in_sig=[np.float32], out_sig=None)
-        link = AnalogLink(profile)
-        self._size, self._encoder = link.profile.superframe_samples, link.encoder()
-        self._encoder.push(np.zeros(self._size, np.float32))  # warm up before the flowgraph runs
-        self._encoder.reset()
-        self._waiting = np.zeros(0, np.float32)
-        self.sent = 0
-        self.cpu_s = 0.0
-        self.message_port_register_out(PORT)
-
-    def work(self, input_items, output_items) -> int:
-        self._waiting = np.concatenate([self._waiting, input_items[0]])  # the encoder clips
-        while len(self._waiting) >= self._size:
-            symbols = self._encoder.push(self._waiting[: self._size])[0]
-            self._waiting = self._waiting[self._size :]
-            meta = with_entry(pmt.make_dict(), "sequence", self.sent % (1 << 16))
-            self.message_port_pub(PORT, put_together(meta, symbols))
-            self.sent += 1
-        self.cpu_s = time.thread_time()
-        return len(input_items[0])
+        symbol_encoder.__init__(self, AnalogLink(profile), "SoundSpring JSCC encoder")

@@ -15,7 +15,7 @@ HIGHLIGHTS = (
     ("pesq_wb", "PESQ-WB (1 to 4.6)"),
     ("stoi", "STOI (0 to 1)"),
     ("plcmos", "PLCMOS (1 to 5)"),
-    ("bitrate_bps", "bit/s of tokens"),
+    ("bitrate_bps", "bit/s of the source"),
     ("frames_concealed", "frames concealed"),
     ("rtf_rx", "receiver, of real time"),
 )
@@ -48,7 +48,7 @@ def write_link_report(args: argparse.Namespace, link, audio: np.ndarray, result,
         summary=sentence(args, figures),
         highlights=[(label, figures[key]) for key, label in HIGHLIGHTS],
         tracks=tracks,
-        losses=loss_map(link, c.status, args.scheme == "jscc"),
+        losses=loss_map(link, c.status),
         duration_s=len(c.status) * link.profile.superframe_samples / 16000,
         metrics=rows,
         symbols=result.symbols[::step],
@@ -83,13 +83,15 @@ def command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def loss_map(link, status: list[tuple[str, ...]], analog: bool = False) -> list[LossRow]:
-    """One row for each packet of a superframe or part of an analog burst, one for its frames."""
+def loss_map(link, status: list[tuple[str, ...]]) -> list[LossRow]:
+    """One row for each packet of a superframe or part of a burst, one for its frames."""
+    from ..analog import SymbolLink
+
     fates = ["ok" if all(fate == "ok" for fate in s) else "concealed" for s in status]
     frames = LossRow("frames", [fate for fate in fates for _ in range(link.profile.superframe)])
-    if analog:
-        parts = [LossRow(f"part {g + 1} of the burst", list(s)) for g, s in enumerate(zip(*status, strict=True))]
-        return [*parts, frames]
+    if isinstance(link, SymbolLink):
+        names = [f"part {g + 1} of the burst" for g in range(len(link.parts))] if len(link.parts) > 1 else ["bursts"]
+        return [*(LossRow(n, list(s)) for n, s in zip(names, zip(*status, strict=True), strict=True)), frames]
     layers = [link.profile.group_layers(g) for g in range(link.profile.packets)]
     names = ["base" if g == 0 else "enhancement" for g in range(len(layers))]
     rows = [LossRow(f"{name} (layers {a + 1}-{b})", [s[g] for s in status])

@@ -5,10 +5,12 @@ import argparse
 import json
 from pathlib import Path
 
+from ..profile import FRAME
 from ._common import add_profile, chosen_profile, one_thread, read_speech, say, writable
 
 BITS = ("bitrate_bps", "copies_bps", "overhead_bps", "padding_bps", "authentication_bps")
 CHANNELS = ("none", "awgn", "rayleigh", "rician", "tdl-a", "tdl-c")
+CODECS = ("opus", "amrwb", "codec2")
 
 
 def register(subparsers) -> None:
@@ -18,9 +20,12 @@ def register(subparsers) -> None:
     add_profile(parser)
     parser.add_argument(
         "--scheme",
-        choices=("soundspring", "jscc"),
+        type=scheme_name,
         default="soundspring",
-        help="how sound becomes symbols: tokens, FEC and QAM, or analog symbols of a network (default: soundspring)",
+        metavar="S",
+        help="how sound becomes symbols, in the same bursts: soundspring (tokens, FEC, QAM), jscc (analog symbols of a "
+        f"network), or {', '.join(CODECS)} (a conventional codec, FEC, QAM), these also with a mode such as opus:12 "
+        "(default: soundspring)",
     )
     parser.add_argument("--channel", choices=CHANNELS, default="awgn", help="none: packets only (default: awgn)")
     parser.add_argument(
@@ -50,6 +55,15 @@ def register(subparsers) -> None:
     parser.add_argument(
         "--report", metavar="DIR", type=Path, help="write an HTML page with sound, pictures and figures"
     )
+
+
+def scheme_name(text: str) -> str:
+    """An argument that names a scheme; its mode is looked at when the codec is there."""
+    name, colon, _ = text.partition(":")
+    if name not in CODECS and (name not in ("soundspring", "jscc") or colon):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of soundspring, jscc, {', '.join(CODECS)}; only the "
+                                         "last ones may have a mode, such as opus:12")
+    return text
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,18 +98,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_link(args: argparse.Namespace):
-    """The Link or AnalogLink of --scheme."""
+    """The link of --scheme: a Link, an AnalogLink or a CodecLink."""
     if args.scheme == "soundspring":
         from ..link import Link
 
         return Link(chosen_profile(args))
-    from ..analog import AnalogLink
-
     if args.channel == "none":
-        raise ValueError("--channel: scheme jscc has no packets, its symbols need a channel; choose awgn for instance")
+        raise ValueError(f"--channel: scheme {args.scheme} is compared over a radio; choose awgn for instance")
     if args.policy:
-        raise ValueError("--policy: scheme jscc has no packets that could lean on others; leave it out")
-    return AnalogLink(chosen_profile(args))
+        raise ValueError(f"--policy: scheme {args.scheme} has no packets that could lean on others; leave it out")
+    if args.scheme == "jscc":
+        from ..analog import AnalogLink
+
+        return AnalogLink(chosen_profile(args))
+    from ..comparison.codec_link import CodecLink
+
+    try:
+        return CodecLink(args.scheme, chosen_profile(args))
+    except ImportError as error:
+        raise ValueError(f"--scheme {args.scheme}: {error}") from error
 
 
 def engine(scheme: str, name: str):
@@ -105,9 +126,9 @@ def engine(scheme: str, name: str):
 
         return (link if scheme == "soundspring" else analog).run
     from ..hier import engine as digital
-    from ..hier import jscc_engine
+    from ..hier import symbol_engine
 
-    return (digital if scheme == "soundspring" else jscc_engine).run
+    return (digital if scheme == "soundspring" else symbol_engine).run
 
 
 def make_channel(args: argparse.Namespace, link):
@@ -141,9 +162,10 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
     seconds, c, phy = len(audio) / 16000, result.counts, link.profile.phy if args.channel != "none" else None
     burst = link.burst_samples if phy else 0
     frame_ms = 1000 * link.profile.superframe_samples / 16000
-    digital = args.scheme == "soundspring"
+    digital, codec = args.scheme == "soundspring", c.model_bits > 0
+    wait, delay = (link.profile.wait, FRAME) if digital else (0, link.delay)
     return {
-        "scheme": args.scheme,
+        "scheme": args.scheme if digital else link.label,
         "profile": link.profile.name,
         "policy": link.profile.policy if digital else None,
         "engine": args.engine,
@@ -154,7 +176,7 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
         "seed": args.seed,
         "duration_s": round(seconds, 3),
         "raw_bps": link.profile.raw_bps if digital else None,
-        **(bits(link, c, seconds, phy is not None) if digital else dict.fromkeys(BITS)),
+        **(bits(link, c, seconds, phy is not None) if codec else dict.fromkeys(BITS)),
         "channel_uses_per_s": round(burst * 1000 / frame_ms, 1) if phy else None,
         "bursts_sent": c.bursts_sent,
         "bursts_detected": c.bursts_detected,
@@ -168,7 +190,7 @@ def measure(args: argparse.Namespace, link, audio, result) -> dict:
         **score(audio, result.audio),
         "rtf_tx": round(result.timer.tx / seconds, 3),
         "rtf_rx": round(result.timer.rx / seconds, 3),
-        "latency_ms": round(frame_ms * (1 + link.profile.wait) + 20 + (1000 * burst / phy.rate if phy else 0), 1),
+        "latency_ms": round(frame_ms * (1 + wait) + delay / 16 + (1000 * burst / phy.rate if phy else 0), 1),
     }
 
 
@@ -198,10 +220,12 @@ def summary(f: dict) -> str:
 
     refused = f["packets_refused"]
     where = f["channel"] + (f" at {f['snr_db']:g} dB" if f["snr_db"] is not None else "")
-    what = "analog symbols" if f["bitrate_bps"] is None else (
-        f"{f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['copies_bps']:.0f} of copies + "
-        f"{f['overhead_bps']:.0f} overhead" + (
-            f" + {f['authentication_bps']:.0f} of authentication" if f["authentication_bps"] else ""))
+    what = f"{f['scheme']}: " + ("analog symbols" if f["bitrate_bps"] is None else
+                                 f"{f['bitrate_bps']:.0f} bit/s + {f['overhead_bps']:.0f} overhead")
+    if f["raw_bps"] is not None:
+        what = (f"{f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['copies_bps']:.0f} of copies + "
+                f"{f['overhead_bps']:.0f} overhead" + (
+                    f" + {f['authentication_bps']:.0f} of authentication" if f["authentication_bps"] else ""))
     return (
         f"{f['duration_s']:.2f} s over {where}, profile {f['profile']}, engine {f['engine']}\n"
         f"  {what}; bursts {f['bursts_detected']} of {f['bursts_sent']}\n"

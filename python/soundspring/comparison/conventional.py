@@ -39,9 +39,9 @@ class Conventional(Scheme):
         order = self._order(mode, terms)
         if order is None:
             raise ValueError(f"scheme {self.name}: mode {mode} does not fit into {terms.symbols} symbols a burst")
-        self.symbols, self._order_used = terms.symbols, order
+        self.symbols, self.order = terms.symbols, order
         self._code = LdpcCode(self._block(mode, terms), terms.symbols * order, order)
-        self._encoder()  # so that a missing library shows before the work begins
+        self.delay = self.encoder().delay  # made once now, so that a missing library shows before the work begins
 
     @classmethod
     def _block(cls, mode: str, terms: Terms) -> int:
@@ -66,34 +66,52 @@ class Conventional(Scheme):
     def payload_bps(self) -> float:
         return self._code.k * self._superframes_per_second
 
+    @property
+    def block_bits(self) -> int:
+        """Of a superframe's code block, its CRC included."""
+        return self._code.k
+
+    @property
+    def ahead(self) -> int:
+        """Packets that the decoder looks ahead."""
+        return 0
+
     @abstractmethod
-    def _encoder(self) -> FrameEncoder:
+    def encoder(self) -> FrameEncoder:
         """A fresh encoder of this mode."""
 
     @abstractmethod
-    def _decoder(self) -> FrameDecoder:
+    def decoder(self) -> FrameDecoder:
         """A fresh decoder of this mode."""
 
     def encode(self, audio: np.ndarray) -> list[np.ndarray]:
-        packets, bits = self._encoder().encode(audio), self.packet_bits[self.mode]
+        packets = self.encoder().encode(audio)
+        return self.symbols_of(packets + packets[-1:] * (-len(packets) % self._packets))
+
+    def symbols_of(self, packets: Sequence[bytes]) -> list[np.ndarray]:
+        """The packets of whole superframes -> the symbols of their bursts."""
+        bits = self.packet_bits[self.mode]
         if wrong := {len(p) for p in packets} - {-(-bits // 8)}:
             raise ValueError(f"scheme {self.name}: packets of {min(wrong)} bytes, mode {self.mode} has {-(-bits // 8)}")
-        packets += packets[-1:] * (-len(packets) % self._packets)
         rows = np.unpackbits(np.frombuffer(b"".join(packets), np.uint8)).reshape(len(packets), -1)[:, :bits]
         blocks = crc.attach(rows.reshape(-1, bits * self._packets), CRC)
-        return [map_bits(self._code.encode(b ^ whitening(self._code.k)), self._order_used) for b in blocks]
+        return [map_bits(self._code.encode(b ^ whitening(self._code.k)), self.order) for b in blocks]
 
     def receive(self, symbols: np.ndarray, noise_var: np.ndarray) -> list[bytes] | None:
-        result = self._code.decode(demap(symbols, noise_var, self._order_used))
+        result = self._code.decode(demap(symbols, noise_var, self.order))
         block = result.bits ^ whitening(self._code.k)
         if not result.ok or not crc.check(block, CRC):
             return None
         rows = block[: -crc.length(CRC)].reshape(self._packets, -1)
         return [np.packbits(row).tobytes() for row in rows]
 
+    def packets_of(self, block: list[bytes] | None) -> list[bytes | None]:
+        """Of what was received of a superframe; None each where it was lost."""
+        return block or [None] * self._packets
+
     def play(self, received: Sequence[list[bytes] | None], samples: int) -> Played:
-        packets = [p for block in received for p in block or [None] * self._packets]
-        audio = self._decoder().decode(packets, samples, self._encoder().delay)
+        packets = [p for block in received for p in self.packets_of(block)]
+        audio = self.decoder().decode(packets, samples, self.delay)
         return Played(np.clip(audio, -1, 1), "".join(LOST if block is None else OK for block in received))
 
     def digest(self, received: Sequence[list[bytes] | None]) -> bytes:
@@ -106,13 +124,17 @@ class Opus(Conventional):
     name = "opus"
     packet_bits = {str(k): 20 * k for k in (6, 8, 10, 12, 16, 20, 24, 32)} | {f"{k}-fec": 20 * k for k in (16, 24)}
 
-    def _encoder(self):
+    @property
+    def ahead(self) -> int:
+        return int(self.mode.endswith("-fec"))
+
+    def encoder(self):
         from ..baselines.opus import OpusEncoder
 
         rate, _, fec = self.mode.partition("-")
         return OpusEncoder(float(rate), expected_loss=10 if fec else None)
 
-    def _decoder(self):
+    def decoder(self):
         from ..baselines.opus import OpusDecoder
 
         return OpusDecoder(fec=True)
@@ -124,12 +146,12 @@ class Amrwb(Conventional):
     name = "amrwb"
     packet_bits = {"6.6": 132, "8.85": 177, "12.65": 253, "15.85": 317, "19.85": 397, "23.85": 477}
 
-    def _encoder(self):
+    def encoder(self):
         from ..baselines.amrwb import AmrwbEncoder
 
         return AmrwbEncoder(float(self.mode))
 
-    def _decoder(self):
+    def decoder(self):
         from ..baselines.amrwb import AmrwbDecoder
 
         return AmrwbDecoder(float(self.mode))
@@ -141,12 +163,12 @@ class Codec2(Conventional):
     name = "codec2"
     packet_bits = {"2.4": 48, "3.2": 64}
 
-    def _encoder(self):
+    def encoder(self):
         from ..baselines.codec2 import Codec2Encoder
 
         return Codec2Encoder(float(self.mode))
 
-    def _decoder(self):
+    def decoder(self):
         from ..baselines.codec2 import Codec2Decoder
 
         return Codec2Decoder(float(self.mode))

@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Speech to samples by the analog scheme, as one block."""
 
-from gnuradio import gr
-
-from ..analog import shared_model
-from ..blocks.burst_modulator import burst_modulator
-from ..blocks.jscc_encoder import jscc_encoder
-from ..coding.packet import model_id
-from ..profile import load, with_radio
+from ..analog import AnalogLink
+from .symbol_ends import symbol_transmitter
 
 
-class jscc_transmitter(gr.hier_block2):
+class jscc_transmitter(symbol_transmitter):
     """A float stream of speech in (16 kHz, within +-1), a complex stream of bursts out, one a superframe.
 
     Bursts have the preamble, header, pilots, length, power and limit of peaks of the profile; their payload is analog.
@@ -25,17 +20,4 @@ class jscc_transmitter(gr.hier_block2):
     """
 
     def __init__(self, profile: str = "reference", idle: bool = False):
-        speech, samples = (gr.io_signature(1, 1, size) for size in (gr.sizeof_float, gr.sizeof_gr_complex))
-        gr.hier_block2.__init__(self, "SoundSpring JSCC transmitter", speech, samples)
-        profile = with_radio(load(profile))
-        self.encoder = jscc_encoder(profile)
-        model = model_id(shared_model().sha256, 6)
-        self.modulator = burst_modulator(profile, model, oversampling=profile.phy.oversampling, idle=idle)
-        self.connect(self, self.encoder)
-        self.msg_connect((self.encoder, "pdus"), (self.modulator, "pdus"))
-        self.connect(self.modulator, self)
-
-    @property
-    def cpu_s(self) -> float:
-        """Seconds of a core that its blocks have used so far."""
-        return self.encoder.cpu_s + self.modulator.cpu_s
+        symbol_transmitter.__init__(self, AnalogLink(profile), idle, "SoundSpring JSCC transmitter")

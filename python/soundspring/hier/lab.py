@@ -17,12 +17,13 @@ import numpy as np
 from gnuradio import analog, blocks, gr, pdu
 from gnuradio import audio as sound_card
 
+from ..analog import AnalogLink, SymbolLink
 from ..blocks.channel_model import channel_model
-from ..profile import SAMPLE_RATE, load, load_ladder
-from .jscc_receiver import jscc_receiver
-from .jscc_transmitter import jscc_transmitter
+from ..comparison.codec_link import CodecLink
+from ..profile import SAMPLE_RATE, PacketPhy, load, load_ladder
 from .live import monitor
 from .receiver import receiver
+from .symbol_ends import symbol_receiver, symbol_transmitter
 from .transmitter import transmitter
 
 FADINGS = {"none": "awgn", "rayleigh": "rayleigh", "tdl-a": "tdl-a", "tdl-c": "tdl-c"}
@@ -57,25 +58,43 @@ def digital(name: str) -> Ends:
     """The whole digital link by a profile that has a radio part."""
     profile, rx = load(name), receiver(name, 0)
     phy = profile.phy
-    kinds = {1: "BPSK", 2: "QPSK"}
-    qam = ", ".join(f"{kinds.get(p.bits_per_symbol, f'{1 << p.bits_per_symbol}-QAM')} rate "
-                    f"{p.payload_bits / p.code_bits:.2f}" for p in phy.packets)
+    qam = ", ".join(map(_modulation, phy.packets))
     about = f"{sum(profile.room) * profile.superframes_per_second / 1000:.1f} kbit/s; {qam}"
     rate = phy.rate * phy.oversampling
     return Ends(transmitter(name), rx, lambda: rx.entropy.counts.status, about, rate, phy.oversampling)
 
 
+def _modulation(block: PacketPhy) -> str:
+    kind = {1: "BPSK", 2: "QPSK"}.get(block.bits_per_symbol, f"{1 << block.bits_per_symbol}-QAM")
+    return f"{kind} rate {block.payload_bits / block.code_bits:.2f}"
+
+
+def symbols(link: SymbolLink, about: str) -> Ends:
+    """A scheme that makes the whole payload of the bursts of a profile."""
+    rx, phy = symbol_receiver(link, 0), link.profile.phy
+    return Ends(symbol_transmitter(link), rx, lambda: rx.decoder.counts.status, about, phy.rate * phy.oversampling,
+                phy.oversampling)
+
+
 def deep_jscc() -> Ends:
     """Deep JSCC, in the bursts of the profile `reference`."""
-    rx, phy = jscc_receiver("reference", 0), load("reference").phy
-    about = "analog symbols, in the bursts of reference"
-    return Ends(jscc_transmitter("reference"), rx, lambda: rx.decoder.counts.status, about, phy.rate * phy.oversampling,
-                phy.oversampling)
+    return symbols(AnalogLink("reference"), "analog symbols, in the bursts of reference")
+
+
+def conventional(name: str) -> Ends:
+    """Opus, AMR-WB or Codec2, in the bursts of the profile `reference`. OSError where its library is not installed."""
+    try:
+        link = CodecLink(name)
+    except ImportError as error:
+        raise OSError(str(error)) from error
+    block, rate = link.profile.phy.packets[0], link.source_bits * link.profile.superframes_per_second
+    about = f"{rate / 1000:g} kbit/s; {_modulation(block)}; in the bursts of reference"
+    return symbols(link, about)
 
 
 SCHEMES: dict[str, Callable[[], Ends]] = {
     name: partial(digital, name) for name in ("reference", *(rung.name for rung in load_ladder("wide").rungs))
-} | {"jscc": deep_jscc}
+} | {"jscc": deep_jscc} | {name: partial(conventional, name) for name in ("opus", "amrwb", "codec2")}
 
 
 class tape(gr.sync_block):
@@ -198,7 +217,7 @@ class Lab:
     def set_scheme(self, scheme: str) -> None:
         """Go on with another scheme where the sound is now; takes a moment.
 
-        ValueError if there is none such, FileNotFoundError if its model is not installed; then all stays as it was.
+        ValueError if there is none such, OSError if its model or library is not installed; then all stays as it was.
         """
         ends, running = SCHEMES[self._known("scheme", scheme, SCHEMES)](), self._running
         self._halt()

@@ -19,6 +19,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from ..comparison.drawing import NAMES
 from .lab import FADINGS, SCHEMES, Lab
 from .lab_widgets import Watch
 
@@ -81,9 +82,10 @@ class LabWindow(QWidget):
     def _set_up_controls(self) -> None:
         lab = self.lab
         self.scheme, self.fading, self.loss = QComboBox(), QComboBox(), QComboBox()
-        self.scheme.addItems(SCHEMES)
-        self.scheme.setCurrentText(lab.scheme)
-        self.scheme.currentTextChanged.connect(self._change_scheme)
+        for name in SCHEMES:
+            self.scheme.addItem(NAMES.get(name, f"SoundSpring, {name}"), name)
+        self.scheme.setCurrentIndex(self.scheme.findData(lab.scheme))
+        self.scheme.currentIndexChanged.connect(lambda place: self._change_scheme(self.scheme.itemData(place)))
         self.fading.addItems(FADINGS)
         self.fading.setCurrentText(lab.fading)
         self.fading.currentTextChanged.connect(lab.set_fading)
@@ -135,10 +137,10 @@ class LabWindow(QWidget):
     def _change_scheme(self, scheme: str) -> None:
         try:
             self.lab.set_scheme(scheme)
-        except (ValueError, OSError) as error:  # its model may not be installed
+        except (ValueError, OSError) as error:  # its model or library may not be installed
             _log.warning("%s: %s", scheme, error)
             self.scheme.blockSignals(True)
-            self.scheme.setCurrentText(self.lab.scheme)
+            self.scheme.setCurrentIndex(self.scheme.findData(self.lab.scheme))
             self.scheme.blockSignals(False)
         self.air.set_frequency_range(0, self.lab.ends.rate)
         self.tell()

@@ -4,29 +4,28 @@
 import numpy as np
 from gnuradio import blocks, gr
 
-from ..analog import AnalogLink
+from ..analog import SymbolLink, counted
 from ..blocks.channel_model import channel_model
-from ..link import Counts, LinkResult, Timer, superframes
+from ..link import LinkResult, Timer, superframes
 from .engine import seen
-from .jscc_receiver import jscc_receiver
-from .jscc_transmitter import jscc_transmitter
+from .symbol_ends import symbol_receiver, symbol_transmitter
 
 
-def run(link: AnalogLink, audio: np.ndarray, channel, loss=None) -> LinkResult:
+def run(link: SymbolLink, audio: np.ndarray, channel, loss=None) -> LinkResult:
     """Send sound through a flowgraph; arguments and result as of `analog.run`. `rtf` counts CPU time of the blocks.
 
     Raises ValueError without a channel: analog symbols are no packets.
     """
     if channel is None:
-        raise ValueError("channel: the analog scheme has no packets to send without one; choose a channel, or "
+        raise ValueError("channel: this scheme has no packets to send without one; choose a channel, or "
                          "the engine of plain functions")
-    padded = superframes(audio, link.profile)
+    padded = superframes(audio, link.profile, link.delay)
     length = len(padded) * link.period
-    top = gr.top_block("soundspring jscc link")
+    top = gr.top_block("soundspring symbol link")
     source, sink = blocks.vector_source_f(padded.ravel().tolist()), blocks.vector_sink_f()
     head = blocks.head(gr.sizeof_float, len(audio))
-    tx = jscc_transmitter(link.profile)
-    rx = jscc_receiver(link.profile, 0, loss="none" if loss is None else loss)
+    tx = symbol_transmitter(link)
+    rx = symbol_receiver(link, 0, loss="none" if loss is None else loss)
     # Silence behind the last burst lets the receiver see that it is over.
     tail = rx.bursts.patience - link.period // 4
     silence, join = blocks.null_source(gr.sizeof_gr_complex), blocks.stream_mux(gr.sizeof_gr_complex, [length, tail])
@@ -38,15 +37,7 @@ def run(link: AnalogLink, audio: np.ndarray, channel, loss=None) -> LinkResult:
     top.msg_connect((rx, "symbols"), (symbols, "store"))
     top.run()
     points, snr = seen(symbols)
-    fates = rx.decoder.counts.status[: len(padded)]
-    counts = Counts(
-        bursts_sent=len(padded),
-        bursts_detected=len(snr),
-        packets_sent=len(padded) * len(link.parts),
-        frames_concealed=sum("ok" not in fate for fate in fates) * link.profile.superframe,
-    )
-    for fate in fates:
-        counts.note(fate)
+    counts = counted(link, rx.decoder.counts.status[: len(padded)], len(padded), len(snr))
     out = np.array(sink.data(), np.float32)[: len(audio)]
     sound = np.pad(out, (0, len(audio) - len(out)))
     return LinkResult(sound, counts, Timer(tx.cpu_s, rx.cpu_s), points, snr)
