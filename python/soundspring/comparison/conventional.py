@@ -137,7 +137,7 @@ class Opus(Conventional):
     def decoder(self):
         from ..baselines.opus import OpusDecoder
 
-        return OpusDecoder(fec=True)
+        return OpusDecoder(fec=bool(self.ahead))
 
 
 class Amrwb(Conventional):
