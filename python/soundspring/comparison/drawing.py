@@ -15,7 +15,7 @@ NAMES = {"soundspring": "SoundSpring", "jscc": "deep JSCC", "opus": "Opus", "amr
 LOOKS = {"soundspring": ("#1b6ca8", "o"), "jscc": ("#c8553d", "s"), "opus": ("#3a8f5c", "^"),
          "amrwb": ("#8a5aa8", "D"), "codec2": ("#8a7a3a", "v")}
 LABELS = {"pesq_wb": "PESQ-WB", "stoi": "STOI", "plcmos": "PLCMOS", "visqol": "ViSQOL", "si_sdr_db": "SI-SDR / dB"}
-SCALES = {"pesq_wb": (1.0, 4.0), "stoi": (0.0, 1.0), "plcmos": (1.0, 4.7), "visqol": (1.0, 4.5)}
+SCALES = {"pesq_wb": (1.0, 4.6), "stoi": (0.0, 1.0), "plcmos": (1.0, 4.7), "visqol": (1.0, 4.5)}
 
 
 def title(channel: str) -> str:

@@ -57,7 +57,8 @@ def render(plan: Plan, about: dict, rows: Rows, sound: Path) -> str:
         own = where(rows, terms=contest.name)
         head = f"{contest.name}: " if len(contests) > 1 else ""
         sections += [
-            _curves(own, f"{head}quality against SNR", ["pesq_wb"], opened=True),
+            _curves(own, f"{head}quality against SNR", ["pesq_wb"], opened=True,
+                    words=f"{_capital(plan.captions[contest.name])}."),
             _falls(own, f"{head}cliff or slope"),
             _listen(own, f"{head}listen", sound) if any(r["sound"] for r in own) else "",
             _losses(own, f"{head}quality against loss"),
@@ -76,8 +77,8 @@ def _summary(rows: Rows) -> str:
             f"{'s' * (files != 1)} and {seeds} channel seed{'s' * (seeds != 1)}; bands are 95 % intervals.")
 
 
-def _curves(rows: Rows, heading: str, metrics: Sequence[str], opened: bool) -> str:
-    """A card for each metric and channel that was measured at several SNRs."""
+def _curves(rows: Rows, heading: str, metrics: Sequence[str], opened: bool, words: str = "") -> str:
+    """A card for each metric and channel that was measured at several SNRs, and words below."""
     cards = ""
     for metric in metrics:
         for channel in values(rows, "channel"):
@@ -87,7 +88,7 @@ def _curves(rows: Rows, heading: str, metrics: Sequence[str], opened: bool) -> s
                 cards += f'<div class="card"><h3>{escape(text)}</h3>{image(picture(curves, metric), text)}</div>'
     if not cards:
         return ""
-    grid = f'<div class="grid curves">{cards}</div>'
+    grid = f'<div class="grid curves">{cards}</div>' + (note(words) if words else "")
     return section(_capital(heading), grid if opened else f"<details><summary>show</summary>{grid}</details>")
 
 
