@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a second process brings to a sweep: the same cells with one and with two, by turns.
 
-Counted are the last three quarters of the results: in the first, processes start and load what they need. CPU time a cell tells
-what two processes cost one another in caches and memory; `load` is that of the machine before each run, and where it is
-not near zero the speed-up says more about the machine's other work than about the sweep.
+Counted are the last three quarters of the results: in the first, processes start and load what they need. CPU time a
+cell tells what two processes cost one another in caches and memory; `load` is that of the machine before each run, and
+where it is not near zero the speed-up says more about the machine's other work than about the sweep.
 """
 
 import os
