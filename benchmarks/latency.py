@@ -35,7 +35,8 @@ def timeline(path: str, begin: float, slow: float) -> np.ndarray:
     first = np.rint((at - begin) * RATE / slow).astype(int)
     out = np.zeros(max(first[-1] + sizes[-1], 0), np.float32)
     for start, piece in zip(first, np.split(sound, np.cumsum(sizes)[:-1]), strict=True):
-        out[max(start, 0) : start + len(piece)] = piece[max(-start, 0) :]
+        rest = piece[max(-start, 0) :]  # what was played before it was said is silence
+        out[max(start, 0) : max(start, 0) + len(rest)] = rest
     return out
 
 

@@ -14,6 +14,7 @@ from ..profile import SAMPLE_RATE, load_ladder
 from .pdu import PduDoor, PduError, entry
 
 IDLE_S = 0.004
+ROOM_S = 0.1  # the longest wait for a sound card to take something
 BUFFER = 1024  # samples behind a playout buffer, all of them delay: a page of memory, GNU Radio cannot do with less
 
 
@@ -86,7 +87,7 @@ class codec_decoder(PduDoor, gr.sync_block):
     def work(self, input_items, output_items) -> int:
         made = self._queued(output_items[0]) if self.follower is None else self._followed(output_items[0])
         if not made:
-            time.sleep(IDLE_S)  # the scheduler would call again at once
+            time.sleep(IDLE_S)  # some schedulers call again at once, others when a message comes
         self.cpu_s = time.thread_time()
         return made
 
@@ -94,9 +95,18 @@ class codec_decoder(PduDoor, gr.sync_block):
         """From the playout buffer, which always has something."""
         count = min(len(out), FRAME)
         if self._card is not None:
-            count = min(count, self._lead - self.nitems_written(0) + self._card.nitems_read(0))
-        out[: max(count, 0)] = self.follower.pull(max(count, 0))
-        return max(count, 0)
+            count = min(count, self._room())
+        out[:count] = self.follower.pull(count)
+        return count
+
+    def _room(self) -> int:
+        """Samples that the card may be given, 1 or more: GNU Radio leaves a source that gives none alone for 250 ms."""
+        end = time.monotonic() + ROOM_S
+        while (room := self._lead - self.nitems_written(0) + self._card.nitems_read(0)) <= 0:
+            if time.monotonic() > end:
+                return FRAME  # it stands still; the stream's own buffer is full next
+            time.sleep(IDLE_S)
+        return room
 
     def _queued(self, out: np.ndarray) -> int:
         """As it came."""
