@@ -91,24 +91,37 @@ def loudspeaker(clock_hz: float, log: dict, keep: bool):
     return Loudspeaker()
 
 
+def slowly(slow: float) -> None:
+    """Divide the radio's clock, whose pieces stay as large, and what the playout buffer waits for the sound card."""
+    from soundspring.blocks import codec_decoder
+    from soundspring.hier import radio_end, radio_zmq
+
+    def pace(rate: float):
+        throttle = radio_end.pace(rate / slow)
+        throttle.set_max_noutput_items(int(rate * radio_end.TICK_S))
+        return throttle
+
+    radio_zmq.pace = pace
+    codec_decoder.IDLE_S, codec_decoder.ROOM_S = codec_decoder.IDLE_S * slow, codec_decoder.ROOM_S * slow
+
+
 def end(role: str, address: str, profile: str = "reference", slow: float = 1.0, speech: str = "", loss: str = "none",
-        ppm: float = 0.0, save: str = "", unpaced_s: float = 0.0) -> None:
+        ppm: float = 0.0, save: str = "", unpaced_s: float = 0.0, copies: bool = True) -> None:
     """Be one end until standard input ends.
 
     ppm: of this end's sound card against everything else. save: file for what was heard and when. unpaced_s: no clocks,
-    so many seconds of speech from file to file as fast as both ends go, none waits for long.
+    so many seconds of speech from file to file as fast as both ends go, none waits for long. copies: as of `Listener`.
     """
     from soundspring.audio.io import read
     from soundspring.cli._common import one_thread
-    from soundspring.hier import live, radio_zmq
+    from soundspring.hier import live
     from soundspring.kernels import compile_kernels
 
     one_thread()
     compile_kernels()
     log: dict = {}
     clock = RATE / slow * (1 + 1e-6 * ppm)
-    pace = radio_zmq.pace
-    radio_zmq.pace = lambda rate: pace(rate / slow)
+    slowly(slow)
     if role == "tx":
         voice = read(speech)[0]
         if unpaced_s:
@@ -119,7 +132,7 @@ def end(role: str, address: str, profile: str = "reference", slow: float = 1.0, 
     else:
         live.sound_card = SimpleNamespace(sink=lambda *card: loudspeaker(clock, log, bool(save)))
         out = tempfile.TemporaryFile(suffix=".wav") if unpaced_s else None
-        flow = live.Listener(profile, address, out and f"/proc/self/fd/{out.fileno()}", loss=loss)
+        flow = live.Listener(profile, address, out and f"/proc/self/fd/{out.fileno()}", loss=loss, copies=copies)
         stages = flow.receiver.stages
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
@@ -203,12 +216,12 @@ class Ends:
     """A sender and a listener on a free port; both are killed in the end, whatever happens."""
 
     def __init__(self, speech: str | Path, profile: str = "reference", slow: float = 1.0, loss: str = "none",
-                 ppm: float = 0.0, save: str = "", unpaced_s: float = 0.0):
+                 ppm: float = 0.0, save: str = "", unpaced_s: float = 0.0, copies: bool = True):
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"zmq:tcp://127.0.0.1:{server.getsockname()[1]}"
         both = {"profile": profile, "slow": slow, "unpaced_s": unpaced_s}
         there, here = (",pattern=push", ",pattern=push,pace=no") if unpaced_s else ("", "")
-        self.rx = End(role="rx", address=address + there, **both, loss=loss, ppm=ppm, save=str(save))
+        self.rx = End(role="rx", address=address + there, **both, loss=loss, ppm=ppm, save=str(save), copies=copies)
         self.rx.wait_for(lambda line: True)
         self.tx = End(role="tx", address=address + here, **both, speech=str(speech))
 

@@ -54,13 +54,13 @@ def delays(voice: np.ndarray, heard: np.ndarray) -> list[float]:
     return found
 
 
-def profile_ms(name: str) -> dict[str, float]:
+def profile_ms(name: str, copies: bool) -> dict[str, float]:
     """What no machine can take away: the superframe is full before it is coded; what the receiver waits for."""
     from soundspring.profile import load_ladder
 
     common = load_ladder(name).common
     one = 1000 * common.superframe_samples / RATE
-    return {"superframe": one, "lookahead": one * common.lookahead, "copies": one * len(common.copies)}
+    return {"superframe": one, "lookahead": one * common.lookahead, "copies": one * len(common.copies) * copies}
 
 
 def measure(args: argparse.Namespace) -> dict:
@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace) -> dict:
 
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/heard.npz"
-        with Ends(args.speech, args.profile, args.slow, save=file) as ends:
+        with Ends(args.speech, args.profile, args.slow, args.loss, save=file, copies=not args.no_copies) as ends:
             ends.run(args.seconds, args.slow)
             sent, got = ends.tx.stop(), ends.rx.stop()
         found = delays(read(args.speech)[0], timeline(file, sent["spoken_at"], args.slow))
@@ -80,7 +80,7 @@ def measure(args: argparse.Namespace) -> dict:
     return {
         "latency_ms": {"median": round(float(np.median(found)), 1), "least": round(min(found), 1),
                        "most": round(max(found), 1), "windows": len(found)},
-        "of_the_profile_ms": profile_ms(args.profile),
+        "of_the_profile_ms": profile_ms(args.profile, not args.no_copies),
         "cpu_ms_per_superframe": stages,
         "receiver": {name: got[name] for name in kept},
         "slow": args.slow, "seconds": args.seconds, "profile": args.profile, "bar_ms": BAR_MS, "goal_ms": GOAL_MS,
@@ -92,6 +92,8 @@ def main(argv: list[str] | None = None) -> dict:
     ap.add_argument("--seconds", type=float, default=60.0, help="of speech (default: %(default)g)")
     ap.add_argument("--slow", type=float, default=1.0, help="divides all clocks (default: %(default)g)")
     ap.add_argument("--profile", default="reference")
+    ap.add_argument("--no-copies", action="store_true", help="the receiver does not wait for them")
+    ap.add_argument("--loss", default="none", help="packets that the receiver drops, such as bernoulli:0.1")
     ap.add_argument("--speech", default=str(SPEECH), help="WAV to say (default: the example's)")
     ap.add_argument("--quick", action="store_true", help="15 seconds")
     ap.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")

@@ -80,7 +80,7 @@ def test_what_is_silent_behind_the_last_burst_is_not_counted():
     for row in [("ok", "lost")] * 5 + [("lost", "lost")] * 3:
         counts.note(row)
     receiver = SimpleNamespace(entropy=SimpleNamespace(counts=counts))
-    listener = SimpleNamespace(receiver=receiver, profile=SimpleNamespace(wait=1))  # of them one is not played yet
+    listener = SimpleNamespace(receiver=receiver, profile=SimpleNamespace(lookahead=1))  # one is not played yet
     fates, behind = Listener._tally(listener)
     assert (fates["ok"], fates["lost"], behind) == (5, 5, 2) and counts.packets_lost == 11
     counts.note(("ok", "ok"))

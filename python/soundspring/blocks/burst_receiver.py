@@ -19,6 +19,7 @@ from .pdu import PORT, PduDoor, clock, put_together, with_entry
 
 THRESHOLD = 29.0  # as in modem.receiver
 ABSENT = 10  # superframes without a burst after which none is expected
+MOST_SLACK_S = 2.0
 
 
 class burst_receiver(PduDoor, gr.sync_block):
@@ -31,7 +32,8 @@ class burst_receiver(PduDoor, gr.sync_block):
     `soundspring_snr_db` (mean Es/N0 per active carrier), `soundspring_evm`,
     `soundspring_cfo_hz`, `soundspring_clock_ppm` and `soundspring_start` (number of the sample where it begins).
 
-    Between them come clock PDUs with `soundspring_due`: all superframes before that number should have been received.
+    Between them come clock PDUs with `soundspring_due`: all superframes before that number should have been received,
+    and all copies of them.
     On the air (`first_sequence` -1) a second or so without a burst ends the transmission: the clock stops, and what
     comes then has numbers far ahead. So has a sender that was restarted.
 
@@ -46,6 +48,8 @@ class burst_receiver(PduDoor, gr.sync_block):
         max_cfo_hz: largest carrier offset; None for the profile's, or else 0.15 of the critical rate. Beyond a quarter
             of the rate a bank of receivers looks for the first burst (see `modem.wide_search`).
         first_sequence: superframe that starts with the stream, whose loss counts too; -1: join wherever it is.
+        slack_s: how much later than the burst before makes expect a superframe may come, before the clock says that it
+            is overdue; None: half a superframe, and what its copies need to come.
 
     Attributes:
         bursts: bursts received with a good header; dropped: those without.
@@ -64,6 +68,7 @@ class burst_receiver(PduDoor, gr.sync_block):
         threshold: float = THRESHOLD,
         max_cfo_hz: float | None = None,
         first_sequence: int = -1,
+        slack_s: float | None = None,
     ):
         gr.sync_block.__init__(self, name="SoundSpring burst receiver", in_sig=[np.complex64], out_sig=None)
         self._ladder = load_ladder(profile)
@@ -86,9 +91,14 @@ class burst_receiver(PduDoor, gr.sync_block):
         self._period = round(oversampling * numerology.rate / self._ladder.common.superframes_per_second)
         self._unwrap = Unwrapper(self._period, None if first_sequence < 0 else -first_sequence * self._period)
         self._due, self._seen, self._live, self._next = first_sequence, 0, first_sequence < 0, 0
-        # A burst of superframe s that starts up to half a period late has been reported after so many samples.
+        if slack_s is None:
+            slack_s = (0.5 + len(self._ladder.common.copies)) / self._ladder.common.superframes_per_second
+        if not 0 <= slack_s <= MOST_SLACK_S:
+            raise ValueError(f"slack_s: expected 0 to {MOST_SLACK_S:g} seconds, got {slack_s}")
+        # A burst of superframe s that starts so late has been reported after so many samples.
         longest = BurstModulator(numerology, phy.header_code_bits).samples_per_burst(self._ladder.payload_symbols)
-        self.patience = self._period // 2 + self._receiver.latency + round(oversampling * longest)
+        slack = round(slack_s * oversampling * numerology.rate)
+        self.patience = slack + self._receiver.latency + round(oversampling * longest)
         self.latency = self._receiver.latency
         self.bursts = 0
         self.message_port_register_out(PORT)

@@ -21,13 +21,14 @@ class entropy_decoder(PduBlock):
     and, on a ladder, `soundspring_profile` (of which rung its superframe is). Entries that it sets:
     `soundspring_sequence`, `soundspring_received` (u8 vector: which tokens are known), `soundspring_frames`,
     `soundspring_layers`, `soundspring_sent` (layers that the superframe has packets for) and `soundspring_status` (one
-    word for each packet: ok, lost, undecodable or desync). A superframe goes out when its packets are complete, when a
-    later one comes, or when a clock PDU says that it is due; where the profile has copies it waits until all that
-    later superframes carry of it have had their time, and has them too.
+    word for each packet: ok, lost, undecodable or desync). A superframe is decoded when its packets are there, good or
+    not, when a later one comes, or when a clock PDU says that it is due. Where the profile has copies it goes out when
+    the superframes with copies of it are decoded, and has those too, or when it is due.
 
     Args:
         profile: name of a link profile or a ladder, or a YAML file.
         first_sequence: superframe to begin with, whose loss counts too; -1: begin with the first that comes.
+        copies: wait for them; without, what was lost is not repaired, and sound comes so much sooner.
 
     Attributes:
         counts: what became of the packets, see `link.Counts`; on the air (`first_sequence` -1) `counts.status` has the
@@ -38,16 +39,16 @@ class entropy_decoder(PduBlock):
         ValueError, FileNotFoundError: a parameter, the profile or the models cannot be used; the message says why.
     """
 
-    def __init__(self, profile: str = "reference", first_sequence: int = -1):
+    def __init__(self, profile: str = "reference", first_sequence: int = -1, copies: bool = True):
         PduBlock.__init__(self, "SoundSpring entropy decoder", np.uint8)
         if first_sequence < -1:
             raise ValueError(f"first_sequence: expected -1 or more, got {first_sequence}")
         self._link = Link(load_ladder(profile))
         self._profile = self._link.profile  # of the superframe before
         self._decoder = self._link.entropy_decoder()  # loads the models, before the flowgraph runs
-        self._repair = Repair(len(self._profile.copies))
+        self._repair = Repair(len(self._profile.copies) if copies else 0)
         self._next, self.end = first_sequence, LIMIT
-        self._open: dict[int, tuple[LinkProfile, dict[int, np.ndarray]]] = {}
+        self._open: dict[int, tuple[LinkProfile, dict[int, np.ndarray | None]]] = {}
         self.counts = Counts(keep=KEEP if first_sequence < 0 else None)
 
     def process(self, meta, data):
@@ -62,8 +63,7 @@ class entropy_decoder(PduBlock):
         if sequence < self._next:
             raise PduError(f"superframe {sequence} comes late or twice")
         packets = self._open.setdefault(sequence, (profile, {}))[1]
-        if entry(meta, "ok", True):
-            packets[group] = data
+        packets[group] = data if entry(meta, "ok", True) else None
         stop = sequence
         while stop in self._open and len(self._open[stop][1]) == self._open[stop][0].packets:
             stop += 1
@@ -81,8 +81,8 @@ class entropy_decoder(PduBlock):
 
     def on_clock(self, due: int) -> None:
         if self._next >= 0 and due - self._next <= JUMP:
-            out = self._up_to(due)
-            for meta, tokens in out if due < self.end else out + self._rest():
+            until = due if due + self._repair.room < self.end else self.end
+            for meta, tokens in self._up_to(until) + [_pdu(d) for d in self._repair.release(until)]:
                 self.message_port_pub(PORT, put_together(meta, tokens))
         self.message_port_pub(PORT, clock(due))
 
@@ -90,10 +90,6 @@ class entropy_decoder(PduBlock):
         """Another transmission: nothing of the past helps. Returns what waited."""
         self._open.clear()
         self._decoder, self._next = self._link.entropy_decoder(), sequence
-        return self._rest()
-
-    def _rest(self) -> list:
-        """What waits for copies that will not come."""
         return [_pdu(d) for d in self._repair.flush()]
 
     def _up_to(self, stop: int) -> list:

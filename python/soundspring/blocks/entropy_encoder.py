@@ -96,4 +96,5 @@ class entropy_encoder(PduBlock):
         self.counts.add_sent(groups)
         for index, group in enumerate(groups):
             yield _place(profile.id, sequence, index), group.bits
-        self.message_port_pub(PORT, clock(sequence + 1))
+        complete = sequence + 1 - len(self._profile.copies)  # its copies included
+        self.message_port_pub(PORT, clock(max(complete, 0)))

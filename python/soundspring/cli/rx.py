@@ -25,6 +25,8 @@ def register(subparsers) -> None:
     parser.add_argument("--send-radio", metavar="R", help="the radio of --send")
     parser.add_argument("--loss", default="none", metavar="L", help="drop packets: bernoulli:0.1, gilbert:0.1,3, wlan")
     parser.add_argument("--seed", type=int, default=0, help="of the loss (default: 0)")
+    parser.add_argument("--no-copies", action="store_true", help="do not wait for the copies of what was lost: sooner "
+                        "(by 70 ms with the profile reference), but less is repaired")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     compile_kernels()
     out, record = turn().file(args.out), turn().file(args.record)
     listener = present(
-        lambda: Listener(profile, args.radio, out, record, args.device, args.loss, args.seed), say)
+        lambda: Listener(profile, args.radio, out, record, args.device, args.loss, args.seed, not args.no_copies), say)
     sender = own_sender(args, profile)
     events = Events(args.json)
     events.tell("start", f"listening to {args.radio}, profile {profile.name}; Ctrl-C ends", radio=args.radio,

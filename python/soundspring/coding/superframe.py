@@ -250,6 +250,12 @@ class Repair:
         self.waiting = [*(_mended(old, decoded) for old in self.waiting), decoded]
         return self.waiting.pop(0) if len(self.waiting) > self.room else None
 
+    def release(self, before: int) -> list[DecodedSuperframe]:
+        """Those of a lower number, which can wait no longer."""
+        ready = [d for d in self.waiting if d.sequence < before]
+        self.waiting = self.waiting[len(ready) :]
+        return ready
+
     def flush(self) -> list[DecodedSuperframe]:
         """What still waits for copies that will not come."""
         rest, self.waiting = self.waiting, []

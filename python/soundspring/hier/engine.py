@@ -81,7 +81,7 @@ def _packets_only(top, link: Link, source, head, count: int, loss) -> dict:
 def _over_the_air(top, link: Link, source, head, count: int, channel, loss) -> dict:
     """Transmitter, channel, receiver. Silence behind the last burst lets the receiver see that it is over."""
     tx, rx = transmitter(link.ladder), receiver(link.ladder, 0, loss=loss)
-    tail = rx.bursts.patience - link.period // 4 + link.profile.wait * link.period
+    tail = rx.bursts.patience - link.period // 4
     length = count * link.period
     silence, join = blocks.null_source(gr.sizeof_gr_complex), blocks.stream_mux(gr.sizeof_gr_complex, [length, tail])
     end, air = blocks.head(gr.sizeof_gr_complex, length + tail), channel_model.of(channel)

@@ -28,8 +28,9 @@ RESTARTED = 512  # superframes; a longer step of the number is another transmiss
 STOP_S = 30.0
 HEARD_S = 1.0  # since the last burst: the signal is there
 QUIET_S = 2.0  # without anything to do, behind a recording
-PLAYOUT_MS = 60.0  # of sound kept back: that a superframe is lost is known 50 ms later than it would have come
-CARD_LEAD = 320  # samples between decoder and sound card
+PLAYOUT_MS = 60.0  # of sound kept back, for superframes that come late
+PLAYOUT_COPIES_MS = 30.0  # the same where each waits for its copies anyway
+CARD_LEAD = 160  # samples between decoder and sound card
 CARD_PERIODS, CARD_PERIODS_OF_GNURADIO = 4, 32  # of 10 ms in ALSA's own buffer, which is always full
 CARD_SETTING = "GR_CONF_AUDIO_ALSA_NPERIODS"  # by which GNU Radio lets the environment overrule its configuration
 
@@ -194,20 +195,23 @@ class Listener(_Flow):
         record: SigMF recording to make beside, or None.
         device: of the sound card; empty for the usual one.
         loss, seed: packets to drop, as of `receiver`.
+        copies: wait for the copies of lost superframes.
 
     Raises:
         ValueError, OSError: as `radio_source`; a file or the sound card cannot be used.
     """
 
     def __init__(self, profile, radio: str, out: str | Path | None = None, record: str | Path | None = None,
-                 device: str = "", loss: str = "none", seed: int = 0):
+                 device: str = "", loss: str = "none", seed: int = 0, copies: bool = True):
         _Flow.__init__(self, "SoundSpring listener", profile)
         rate = self.link.sample_rate
         self.radio = radio_source(radio, rate, self.profile.phy.oversampling)
         self._closing.append(self.radio.close)
         # A recording is decoded faster than it is played, so nothing of it may be left out.
-        follows = PLAYOUT_MS if out is None and self.radio.end.paced else 0.0
-        self.receiver = receiver(self.ladder, idle=out is None, loss=loss, seed=seed, playout_ms=follows)
+        follows = out is None and self.radio.end.paced
+        late = PLAYOUT_COPIES_MS if copies and self.profile.copies else PLAYOUT_MS
+        self.receiver = receiver(self.ladder, idle=out is None, loss=loss, seed=seed,
+                                 playout_ms=late if follows else 0.0, copies=copies)
         self.monitor, self.power = monitor(), analog.probe_avg_mag_sqrd_c(0, 10 / rate)
         self.row(self.radio, self.receiver)
         self.row(self.radio, self.power)
@@ -308,7 +312,7 @@ class Listener(_Flow):
         counts = self.receiver.entropy.counts
         fates, behind = Counter(counts.fates), list(takewhile(_nothing_came, reversed(list(counts.status))))
         fates["lost"] -= sum(map(len, behind))
-        return fates, max(len(behind) - self.profile.wait, 0)
+        return fates, max(len(behind) - self.profile.lookahead, 0)
 
 
 def _led(speech: np.ndarray) -> np.ndarray:

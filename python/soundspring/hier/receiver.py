@@ -18,6 +18,8 @@ from ..coding.packet import model_id
 from ..link import shared_models
 from ..profile import load_ladder, with_radio, with_security
 
+CONCEAL_S = 0.01  # from giving a superframe up to its sound
+
 
 class receiver(gr.hier_block2):
     """A complex stream in, a float stream of speech out (16 kHz, within +-1).
@@ -31,10 +33,11 @@ class receiver(gr.hier_block2):
         first_sequence: superframe that starts with the stream, whose loss is concealed too; -1: join wherever it is.
         idle: play silence while there is nothing to play, as a sound card needs.
         playout_ms: keep so much sound back for superframes that come late, and follow the sender's clock, as a sound
-            card needs; 0: none. See `codec_decoder`.
+            card needs; 0: none. See `codec_decoder`. What comes later than that is concealed.
         loss, seed: packets to drop before decoding, as of `packet_loss`, to hear what concealment does.
         key: file:PATH or env:NAME: take only what was sealed with the key there, see `packet_opener`; empty: the
             profile's.
+        copies: wait for the copies of lost superframes, where the profile has them.
 
     Attributes:
         refused: a Counter of packets that were refused, and why.
@@ -52,11 +55,14 @@ class receiver(gr.hier_block2):
         seed: int = 0,
         playout_ms: float = 0.0,
         key: str = "",
+        copies: bool = True,
     ):
         samples, speech = (gr.io_signature(1, 1, size) for size in (gr.sizeof_gr_complex, gr.sizeof_float))
         gr.hier_block2.__init__(self, "SoundSpring receiver", samples, speech)
         ladder = with_security(load_ladder(profile), key)
         oversampling, codes = with_radio(ladder.common).phy.oversampling, ladder.code_parameters
+        superframe_s = 1 / ladder.common.superframes_per_second
+        late_s = max(playout_ms / 1000 - CONCEAL_S, 0.0) if playout_ms else superframe_s / 2
         self.message_port_register_hier_out("symbols")
         self.message_port_register_hier_out("packets")
         self.bursts = burst_receiver(
@@ -64,11 +70,12 @@ class receiver(gr.hier_block2):
             model_id(shared_models().sha256, 6),
             oversampling=oversampling,
             first_sequence=first_sequence,
+            slack_s=late_s + (len(ladder.common.copies) * superframe_s if copies else 0.0),
         )
         self.demapper = soft_demapper(codes["bits_per_symbol"])
         self.ldpc = ldpc_decoder(**codes)
         self.loss = packet_loss(loss, seed, ladder.packets)
-        self.entropy = entropy_decoder(ladder, first_sequence)
+        self.entropy = entropy_decoder(ladder, first_sequence, copies)
         self.concealer = concealer(ladder)
         self.codec = codec_decoder(ladder, idle, playout_ms)
         openers = [packet_opener(ladder)] if ladder.common.security else []

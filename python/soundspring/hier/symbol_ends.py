@@ -57,6 +57,7 @@ class symbol_receiver(gr.hier_block2):
             model_id(link.models.sha256, 6),
             oversampling=link.profile.phy.oversampling,
             first_sequence=first_sequence,
+            slack_s=0.5 / link.profile.superframes_per_second,  # nothing is sent twice
         )
         self.loss = packet_loss(loss, seed, link.profile.packets)
         self.decoder = symbol_decoder(link, first_sequence, idle)
