@@ -158,22 +158,36 @@ def test_packets_cross_from_process_to_process(start, address, speech, speech_li
     assert events(log)[-1]["bursts"] == BURSTS
 
 
-def test_a_late_receiver_joins_within_a_second(start, address, tmp_path):
-    """Both live, at the pace of a radio; the sender neither waits for the receiver nor ends with it."""
-    sent, log = tmp_path / "tx.json", tmp_path / "rx.json"
-    long = tmp_path / "long.wav"
-    soundfile.write(long, 0.1 * np.random.default_rng(1).standard_normal(16000 * LIMIT_S), 16000)
-    sender = start("tx", long, "--radio", address, "--json", sent)
-    wait_for(lambda: sent.exists() and any(event["bursts"] > 5 for event in named(sent, "status")))
-    receiver = start("rx", "--radio", address, "--out", tmp_path / "out.wav", "--json", log)
-    wait_for(lambda: log.exists() and any(event["bursts"] > 15 for event in named(log, "status")))
-    for process in (receiver, sender):
-        process.send_signal(signal.SIGINT)
-    assert receiver.wait(60) == 0, receiver.log.read_text()
-    assert sender.wait(60) == 1, "it was stopped before all was sent"
+def test_a_late_receiver_joins_within_a_second(start, tiny_models, speech_like, address, tmp_path):
+    """Of the stream, which is a recording sent at a quarter of its pace: so it keeps its time on a busy machine.
+
+    The sender neither waits for the receiver nor ends with it.
+    """
+    from gnuradio import blocks, gr, zeromq
+    from soundspring.hier.radio import radio_source
+
+    long, air, log = tmp_path / "long.wav", f"file:{tmp_path}/air.sigmf-meta", tmp_path / "rx.json"
+    soundfile.write(long, np.tile(speech_like, 4), 16000)
+    assert shell.main(["tx", str(long), "--radio", air]) == 0
+    top, source, pace = gr.top_block(), radio_source(f"{air},repeat=yes"), blocks.throttle(gr.sizeof_gr_complex, 0.5e6)
+    pace.set_max_noutput_items(2500)
+    sink = zeromq.pub_sink(gr.sizeof_gr_complex, 1, address.removeprefix("zmq:"))
+    top.connect(source, pace, sink)
+    top.start()
+    try:
+        wait_for(lambda: sink.nitems_read(0) > 200_000)
+        receiver = start("rx", "--radio", address, "--out", tmp_path / "out.wav", "--json", log)
+        wait_for(lambda: log.exists() and any(event["bursts"] > 15 for event in named(log, "status")))
+        receiver.send_signal(signal.SIGINT)
+        assert receiver.wait(60) == 0, receiver.log.read_text()
+        sent = sink.nitems_read(0)
+        wait_for(lambda: sink.nitems_read(0) > sent + 200_000)
+    finally:
+        top.stop()
+        top.wait()
     end = events(log)[-1]
-    assert end["join_s"] < 1.0 and end["packets"] - end["packets_lost"] > 10
-    assert "Traceback" not in sender.log.read_text() + receiver.log.read_text()
+    assert end["join_s"] < 1.0 and end["packets"] - end["packets_lost"] > 20
+    assert "Traceback" not in receiver.log.read_text()
 
 
 def test_a_receiver_that_hears_nothing_says_so_and_stops(tiny_models, address, tmp_path, capsys):

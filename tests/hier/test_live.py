@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The live link: restarts, pauses, and the whole way through a FAKE Pluto."""
 
+import socket
 import time
 
 import numpy as np
 import pytest
 
 gr = pytest.importorskip("gnuradio.gr")
-from gnuradio import blocks  # noqa: E402
+from gnuradio import blocks, zeromq  # noqa: E402
 from soundspring import link, profile  # noqa: E402
 
 LIMIT_S = 120
@@ -85,6 +86,51 @@ def test_what_is_silent_behind_the_last_burst_is_not_counted():
     assert (fates["ok"], fates["lost"], behind) == (5, 5, 2) and counts.packets_lost == 11
     counts.note(("ok", "ok"))
     assert Listener._tally(listener) == (counts.fates, 0)
+
+
+def test_what_was_received_is_written_before_the_end(tiny_models, speech_like, tmp_path, monkeypatch):
+    """A machine that is far behind with the sound when all bursts are there and the listener is ended."""
+    import soundfile
+    from soundspring.blocks.codec_decoder import codec_decoder
+    from soundspring.hier.live import Listener
+
+    speak = codec_decoder._speech
+    monkeypatch.setattr(codec_decoder, "_speech", lambda self, estimate: (time.sleep(0.1), speak(self, estimate))[1])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    samples = np.concatenate([bursts(tiny_models, speech_like), np.zeros(100_000, np.complex64)])  # 14 superframes
+    listener = Listener("reference", f"zmq:{address},pattern=push", tmp_path / "out.wav")
+    top, source = gr.top_block(), blocks.vector_source_c(samples.tolist())
+    sink = zeromq.push_sink(gr.sizeof_gr_complex, 1, address)
+    top.connect(source, sink)
+    with listener.running():
+        top.start()
+        wait_for(lambda: listener.receiver.bursts.bursts == 14)
+        assert len(listener.receiver.entropy.counts.status) < 14 or listener.receiver.codec.waiting
+    top.stop()
+    top.wait()
+    assert listener.status()["packets_lost"] == 0
+    assert len(soundfile.read(tmp_path / "out.wav")[0]) >= 14 * 1600 - 320
+
+
+def test_a_file_is_sent_when_the_radio_has_taken_it(tiny_models, speech_like):
+    """Not some time after its last burst was made: a busy machine may need longer to move the samples."""
+    from dataclasses import replace
+    from types import SimpleNamespace
+
+    from soundspring.hier import live
+
+    sender, taken = live.Sender("reference", "loopback:unheard", speech_like), [0]
+    sender.radio.end = replace(sender.radio.end, chain=[SimpleNamespace(nitems_read=lambda port: taken[0])])
+    sender.transmitter.modulator.bursts = sender.needed - 1
+    assert not sender.done
+    sender.transmitter.modulator.bursts += 1
+    assert not sender.done
+    time.sleep(0.1 + live.DRAIN_S)
+    taken[0] = int(0.9 * live.DRAIN_S * 2e6)
+    assert not sender.done
+    taken[0] = int(1.1 * live.DRAIN_S * 2e6)
+    assert sender.done
 
 
 def test_the_link_runs_through_a_fake_pluto(tiny_models, speech_like, tmp_path):

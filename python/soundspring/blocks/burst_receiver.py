@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples to symbols: finds bursts and equalises them."""
 
+import threading
 import time
 from itertools import accumulate, pairwise
 
@@ -101,6 +102,7 @@ class burst_receiver(PduDoor, gr.sync_block):
         self.patience = slack + self._receiver.latency + round(oversampling * longest)
         self.latency = self._receiver.latency
         self.bursts = 0
+        self._publishing = threading.Lock()  # that `finish` does not come between the packets of a burst
         self.message_port_register_out(PORT)
         self.init_drops()
         self._decode_header(np.zeros(phy.header_code_bits, np.float32), quiet=True)  # compiles before the start
@@ -108,6 +110,13 @@ class burst_receiver(PduDoor, gr.sync_block):
     @property
     def detections(self) -> int:
         return self._receiver.detections
+
+    def finish(self) -> int:
+        """Tell those behind, by a clock, to wait for nothing any more; the number that the clock says."""
+        with self._publishing:
+            self._due = max(self._due, self._next)
+            self.message_port_pub(PORT, clock(self._due))
+            return self._due
 
     def _decode_header(self, llr: np.ndarray, quiet: bool = False) -> BurstHeader | None:
         try:
@@ -122,11 +131,13 @@ class burst_receiver(PduDoor, gr.sync_block):
 
     def work(self, input_items, output_items) -> int:
         samples = input_items[0]
-        for burst in self._receiver.push(samples.copy()):  # it keeps them, and the buffer is not ours
-            if burst.header is not None:
-                self._publish(burst)
-        self._seen += len(samples)
-        self._tick()
+        bursts = self._receiver.push(samples.copy())  # it keeps them, and the buffer is not ours
+        with self._publishing:
+            for burst in bursts:
+                if burst.header is not None:
+                    self._publish(burst)
+            self._seen += len(samples)
+            self._tick()
         self.cpu_s = time.thread_time()
         return len(samples)
 

@@ -31,7 +31,8 @@ class codec_decoder(PduDoor, gr.sync_block):
             sender's clock (see `audio.Follower`), in place of both; 0: none.
 
     Attributes:
-        follower: the playout buffer, None without one.
+        follower: the playout buffer, None without one. due: number in the last clock PDU.
+        samples: of speech in all the latents that came before.
 
     Raises:
         ValueError, FileNotFoundError: the profile or the models cannot be used; the message says why.
@@ -51,6 +52,7 @@ class codec_decoder(PduDoor, gr.sync_block):
         if self.follower is not None:
             self.set_max_output_buffer(BUFFER)
         self._card, self._lead = None, 0
+        self.due, self.samples = 0, -self._skip
         self._queue: deque[Estimate] = deque()
         self._pending = np.zeros(0, np.float32)
         self.accept(np.float32, self._collect)
@@ -62,11 +64,15 @@ class codec_decoder(PduDoor, gr.sync_block):
             raise PduError(f"{data.size} values with {np.size(layers)} layer counts are no latents of {self._width}")
         gain = np.ones(1, np.float32) if gain is None else np.asarray(gain, np.float32)
         concealed = np.zeros(frames, bool)
+        self.samples += frames * FRAME
         estimate = Estimate(data.reshape(frames, self._width), np.asarray(layers, int), gain, concealed)
         if self.follower is None:
             self._queue.append(estimate)
         else:
             self.follower.push(self._speech(estimate))
+
+    def on_clock(self, due: int) -> None:
+        self.due = due
 
     def _speech(self, estimate: Estimate) -> np.ndarray:
         audio = speak(self._decoder, estimate)

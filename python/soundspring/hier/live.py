@@ -23,9 +23,10 @@ from .receiver import receiver
 from .transmitter import transmitter
 
 LEAD_S = 1.0  # of silent speech before a file, for receivers to settle
-DRAIN_S = 0.5  # from the last burst's making to its leaving the radio
+DRAIN_S = 0.5  # of samples that the radio takes behind the last burst
 RESTARTED = 512  # superframes; a longer step of the number is another transmission
 STOP_S = 30.0
+FINISH_S = 10.0  # for sound that was received to become complete
 HEARD_S = 1.0  # since the last burst: the signal is there
 QUIET_S = 2.0  # without anything to do, behind a recording
 PLAYOUT_MS = 60.0  # of sound kept back, for superframes that come late
@@ -146,7 +147,7 @@ class Sender(_Flow):
             source = blocks.vector_source_f(self._file(speech).tolist())
             end = blocks.head(gr.sizeof_gr_complex, self.needed * self.link.period)
             self.row(source, self.transmitter, end, self.radio)
-        self._done_at: float | None = None
+        self._last: tuple[float, int] | None = None  # when the last burst was made, and where the radio was then
 
     def _file(self, speech: np.ndarray) -> np.ndarray:
         """Whole superframes of speech, in one row, and of silence until the last copies of it are sent."""
@@ -171,8 +172,9 @@ class Sender(_Flow):
             return True
         if self.needed is None or not self.radio.end.paced or self.transmitter.modulator.bursts < self.needed:
             return False
-        self._done_at = self._done_at or time.monotonic()
-        return time.monotonic() - self._done_at > DRAIN_S
+        now = (time.monotonic(), self.radio.end.chain[-1].nitems_read(0))
+        self._last = self._last or now
+        return now[1] - self._last[1] > DRAIN_S * self.radio.end.rate or now[0] - self._last[0] > STOP_S
 
     def status(self) -> dict:
         """Figures of the moment, plain numbers."""
@@ -220,6 +222,7 @@ class Listener(_Flow):
             self.gain = GainControl(self.radio.end.gain.least, self.radio.end.gain.most)
             self.radio.end.gain.set(self.gain.gain)
         self._moved: tuple = (None, 0.0)  # what had come of a recording, and when that was new
+        self._file = None
         self._sound(out, device)
         if record is not None:
             chain, close = recorder(record, rate, self.radio.address.options.get("frequency"))
@@ -233,9 +236,22 @@ class Listener(_Flow):
             self.row(self.receiver, card)
             return
         Path(out).write_bytes(b"")  # says why, where wavfile_sink would not
-        file = blocks.wavfile_sink(str(out), 1, SAMPLE_RATE, blocks.FORMAT_WAV, blocks.FORMAT_PCM_16)
-        self._closing.append(file.close)
-        self.row(self.receiver, file)
+        self._file = blocks.wavfile_sink(str(out), 1, SAMPLE_RATE, blocks.FORMAT_WAV, blocks.FORMAT_PCM_16)
+        self._closing.append(self._file.close)
+        self.row(self.receiver, self._file)
+
+    def end(self) -> bool:
+        """As of any flowgraph, but what was received goes into the file first, also on a busy machine."""
+        if self._file is not None and not self._asked and not self.ended.is_set():
+            self.receiver.finish()
+            limit = time.monotonic() + FINISH_S
+            while not (self._written or self.ended.is_set()) and time.monotonic() < limit:
+                time.sleep(0.02)
+        return _Flow.end(self)
+
+    @property
+    def _written(self) -> bool:
+        return self.receiver.finished and self._file.nitems_read(0) >= self.receiver.codec.nitems_written(0)
 
     def tend(self) -> None:
         gain = self.radio.end.gain

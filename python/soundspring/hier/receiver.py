@@ -80,6 +80,7 @@ class receiver(gr.hier_block2):
         self.codec = codec_decoder(ladder, idle, playout_ms)
         openers = [packet_opener(ladder)] if ladder.common.security else []
         self.refused = openers[0].refused if openers else Counter()
+        self._last: int | None = None  # what `finish` said
         self.connect(self, self.bursts)
         self.stages = [
             self.bursts, self.demapper, self.ldpc, self.loss, *openers, self.entropy, self.concealer, self.codec
@@ -93,6 +94,16 @@ class receiver(gr.hier_block2):
     def set_loss(self, loss: str, seed: int = 0) -> None:
         """Drop packets by another loss process from now on. Raises ValueError as `packet_loss` does."""
         self.loss.set_loss(loss, seed)
+
+    def finish(self) -> None:
+        """Wait no longer for anything: what has been received becomes sound, as soon as the machine can."""
+        self._last = self.bursts.finish()
+
+    @property
+    def finished(self) -> bool:
+        """All that had been received when `finish` was called has left as sound, where no silence comes between."""
+        codec = self.codec
+        return self._last is not None and codec.due >= self._last and codec.nitems_written(0) >= codec.samples
 
     @property
     def cpu_s(self) -> float:
