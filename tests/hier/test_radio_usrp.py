@@ -118,6 +118,16 @@ def test_a_device_that_does_not_answer(monkeypatch, calls):
     assert calls == []
 
 
+def test_a_device_that_cannot_be_used(monkeypatch, calls):
+    """Found, but held by another program, for instance."""
+    def refuse(*arguments):
+        raise RuntimeError("someone else has it")
+
+    monkeypatch.setattr(gnuradio.uhd, "usrp_sink", refuse)
+    with pytest.raises(OSError, match="serial=1 is there but cannot be used: someone else has it"):
+        radio_sink("usrp:serial=1,frequency=1G,gain=0", 2e6)
+
+
 def test_without_python3_uhd_the_device_is_tried(monkeypatch, calls):
     monkeypatch.setattr(radio_usrp, "find", lambda arguments: None)
     radio_source("usrp:serial=1,frequency=1G", 2e6)

@@ -27,7 +27,7 @@ def source(address: Address, rate: float) -> End:
     """Receive. Full scale of the converter is 1."""
     from gnuradio import uhd
 
-    device = uhd.usrp_source(_arguments(address), uhd.stream_args(cpu_format="fc32", channels=[0]))
+    device = _open(uhd.usrp_source, address, uhd.stream_args(cpu_format="fc32", channels=[0]))
     rate = _set_up(uhd, device, address, rate)
     agc = address.options.get("agc")
     if agc == "device":
@@ -44,7 +44,7 @@ def sink(address: Address, rate: float) -> End:
     """Send. `gain` in dB as of the device; its power is not calibrated."""
     from gnuradio import uhd
 
-    device = uhd.usrp_sink(_arguments(address), uhd.stream_args(cpu_format="fc32", channels=[0]), "")
+    device = _open(uhd.usrp_sink, address, uhd.stream_args(cpu_format="fc32", channels=[0]), "")
     rate = _set_up(uhd, device, address, rate)
     return End([device], rate, level=TRANSMIT_LEVEL)
 
@@ -63,6 +63,14 @@ def _arguments(address: Address) -> str:
         raise OSError(f"radio: no USRP answers to {address.target or 'any address'}; is it plugged in? "
                       "Try `uhd_find_devices`")
     return address.target
+
+
+def _open(make, address: Address, *arguments):
+    """The block; what UHD says where a device is found and cannot be used."""
+    try:
+        return make(_arguments(address), *arguments)
+    except RuntimeError as error:
+        raise OSError(f"radio: the USRP {address.target} is there but cannot be used: {error}") from error
 
 
 def _set_up(uhd, device, address: Address, rate: float) -> float:
