@@ -329,14 +329,15 @@ def test_engine_agrees_with_the_functions_on_copies(tiny_models, speech_like, co
 
 def test_copies_repair_what_is_lost(tiny_models):
     """Packets 1 and 3 do not come; the decoder waits for their copies, unless it shall not or they are overdue."""
-    sent = [pdu(t.ravel()) for t in np.random.default_rng(2).integers(0, 1024, (6, 1, 11)).astype(np.int16)]
-    copies = functions.Link(profile.load("packet20")).profile.copies
+    whole = profile.load("packet20")
+    copies, layers = whole.copies, whole.layers
+    sent = [pdu(t.ravel()) for t in np.random.default_rng(2).integers(0, 1024, (6, 1, layers)).astype(np.int16)]
     left = [pdu(d, **m) for m, d in through(entropy_encoder("packet20"), sent) if m["sequence"] not in (1, 3)]
     block = entropy_decoder("packet20", 0)
     got = [m for m, _ in through(block, left)]
     assert len(got) == 6 - len(copies) and block.dropped == 0
     assert [m["status"] for m in got] == ["ok", "lost", "ok", "lost"][: len(got)]
-    assert [sum(m["received"]) for m in got] == [11, copies[0], 11, copies[0]][: len(got)]
+    assert [sum(m["received"]) for m in got] == [layers, copies[0], layers, copies[0]][: len(got)]
     last = range(6 - len(copies), 6)
     assert through(block, [clock(last[0])]) == []
     assert [m["sequence"] for m, _ in through(block, [clock(last[0] + 1)])] == [last[0]]
