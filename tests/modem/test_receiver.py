@@ -7,7 +7,7 @@ from modem_air import CODE_BITS, NUMEROLOGY, calibration, encode_header, make_bu
 from scipy.signal import resample, resample_poly
 from soundspring.channel.fading import TappedDelayLine
 from soundspring.modem import BurstModulator, BurstReceiver, Numerology, demap, map_bits
-from soundspring.modem.search import Detection
+from soundspring.modem.search import Detection, Place
 
 
 def run(samples, **options):
@@ -257,7 +257,7 @@ def test_a_burst_may_begin_with_the_first_sample_and_end_with_the_last():
 def test_a_place_before_the_stream_is_no_burst():
     """Chance may pair answers so that the burst would have begun where nothing was received."""
     rx = receiver()
-    rx._search.step = lambda samples: [Detection(-5000, 0.0, 30.0)]
+    rx._search.step = lambda samples: [Detection([Place(-5000, 0.0)], False)]
     assert rx.push(np.zeros(40_000)) == [] and rx.detections == 0
 
 

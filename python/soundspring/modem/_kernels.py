@@ -59,6 +59,17 @@ def square(x):
 
 
 @numba.njit(cache=True)
+def training_noise(received):
+    """Noise variance per carrier from what differs between two training symbols, complex64 [2, active], apart from a
+    common phase."""
+    first, second = received[0], received[1]
+    turn = np.vdot(first, second)
+    turn = turn / np.float32(abs(turn)) if turn != 0 else np.complex64(1)
+    difference = second * np.conj(turn) - first
+    return np.vdot(difference, difference).real / 2 / (len(first) - 1) + 1e-20
+
+
+@numba.njit(cache=True)
 def estimate(answer, gram, prior, noise, steer, at):
     """Linear MMSE estimate of taps of variance `prior` [lags]; answer = gram taps + noise of covariance gram * noise.
 
@@ -305,10 +316,46 @@ def settle(turned, response, pilots, at, rest, n_header, error, noise, noise_dof
 
 
 @numba.njit(cache=True)
+def drift_precision(noise, es, cfo_sd, clock_sd, carriers, preamble):
+    """Inverse variances, before the pilots are seen, of the drift: rad, rad per symbol (of standard deviation cfo_sd),
+    rad per carrier, rad per carrier and symbol (clock_sd). preamble: in symbols, from which the channel is known."""
+    spread = noise / (2 * preamble * len(carriers) * es)
+    tilt = spread * len(carriers) / (carriers * carriers).sum()
+    return 1 / np.array([spread, cfo_sd**2, tilt, clock_sd**2])
+
+
+@numba.njit(cache=True)
+def receive(received, known, n_header, layout, channel, processes, start, span, prior):
+    """What `equalise` does: drift, channel once more by what is known, its changes, symbols.
+
+    layout: (carriers, pilots' places among them, data's, times [n], pilots' values [n, pilots]); channel: the fields of
+    `Channel`. Returns (symbols, noise_var, drift, es, noise, rms of the pilots' residuals over that of their response).
+    """
+    carriers, at, rest, times, pilots = layout
+    taps, covariance, steer, overlap, noise, noise_dof, h, error, es, power, share, vectors, spread, unseen = channel
+    drift, turned = unwind(received, pilots, at, carriers, times, h, noise, start, span, prior)
+    if len(known):
+        response = np.zeros(turned.shape[1], np.complex128)
+        for i in range(len(known)):
+            response += turned[i] * np.conj(known[i])
+        response /= len(known)
+        _, _, again = estimate_again(
+            taps, covariance, h, error * noise, power, response, noise / len(known), steer, overlap, at
+        )
+        h, error, es, _, share, vectors, spread, unseen = again
+        error = error / noise
+    response, moved, steady, dof = follow(turned, known, pilots, at, h, noise, processes, share, vectors, spread)
+    symbols, variance, noise, noise_dof, rms = settle(
+        turned, response, pilots, at, rest, n_header, error, noise, noise_dof, dof, steady, moved, unseen
+    )
+    return symbols, variance, drift, es, noise, rms / (math.sqrt(square(h[at]).mean()) + 1e-15)
+
+
+@numba.njit(cache=True)
 def normalise(answers, length, keep, band):
     """Powers of the first two rows over the mean power in the band, as the third row shows it; float32 [keep] each.
 
-    answers complex64 [3, size]; the mean is over the `length` samples from each on, divided by `band`.
+    answers complex64 [3 or more, size]; the mean is over the `length` samples from each on, divided by `band`.
     """
     size = answers.shape[1]
     energy = np.zeros(size + 1)
@@ -323,14 +370,21 @@ def normalise(answers, length, keep, band):
 
 
 @numba.njit(cache=True)
-def pair(up, down, n, low, high, unlike, sure):
-    """An answer up[n] with the greatest of down[low:high]: (sum, place of that).
+def best_pair(up, down, first, last, single, chirp, reach, unlike, sure):
+    """An answer of up[first..last] above `single` and the greatest of the down-chirps `chirp` later, give or take twice
+    the reach: (their sum, both places), of the pair of greatest sum.
 
     The sum is 0 where one is more than `unlike` times the other, unless the smaller one is above `sure`.
     """
-    m = low
-    for i in range(low, min(high, len(down))):
-        if down[i] > down[m]:
-            m = i
-    more, less = max(up[n], down[m]), min(up[n], down[m])
-    return (more + less if more < unlike * less or less > sure else 0.0), m
+    best, at, partner = 0.0, first, first + chirp
+    for n in range(first, min(last + 1, len(up))):
+        if up[n] <= single:
+            continue
+        m = max(n + chirp - 2 * reach, 0)
+        for i in range(m, min(n + chirp + 2 * reach + 1, len(down))):
+            if down[i] > down[m]:
+                m = i
+        more, less = max(up[n], down[m]), min(up[n], down[m])
+        if (more < unlike * less or less > sure) and more + less >= best:
+            best, at, partner = more + less, n, m
+    return best, at, partner

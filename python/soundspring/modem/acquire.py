@@ -22,6 +22,7 @@ class Acquisition:
     cfo_hz: carrier offset beyond the coarse one
     lags: delays near the centre; profile: power of the correlation at each, without the noise's share
     answer: correlation with the preamble at each of these lags; gram: that of the preamble with itself
+    likeness: the energy found over that of the samples, to compare places
     """
 
     arrival: int
@@ -31,6 +32,7 @@ class Acquisition:
     profile: np.ndarray
     answer: np.ndarray
     gram: np.ndarray
+    likeness: float
 
 
 class Acquirer:
@@ -54,9 +56,10 @@ class Acquirer:
         self._pieces = (int(PREAMBLE_SYMBOLS * numerology.symbol_length * oversampling) - 2 * self.skip) // self._piece
         self.length = self._pieces * self._piece
         self._lags = np.arange(-reach, reach) * float(oversampling)  # a critical sample apart
-        self._known = np.conj(self._delayed(numerology, oversampling)).astype(np.complex64)  # [length, lags]
-        self._gram = self._known.T @ self._known.conj()
-        self._by_piece = self._known.reshape(self._pieces, self._piece, -1)
+        known = np.conj(self._delayed(numerology, oversampling)).astype(np.complex64)  # [length, lags]
+        self._gram = known.T @ known.conj()
+        self._by_piece = known.reshape(self._pieces, self._piece, -1)
+        self._by_lag = np.ascontiguousarray(known.T)
         x = np.arange(-self._prefix, self._prefix + 1) / (self._prefix / 2)
         self._kernel = np.where(np.abs(x) <= 1, 1 - 0.01 * x**2, np.maximum(0.99 - 2 * (np.abs(x) - 1), 0))
         self._bins = 1 << int(np.ceil(np.log2(6 * self._pieces)))
@@ -83,9 +86,10 @@ class Acquirer:
         centre = self._centre(profile)
         margin = self._prefix // 2 + self._prefix // 4
         near = slice(max(centre - margin, 0), centre + margin + 1)
-        answer = self._turned(samples, cfo) @ self._known[:, near]
+        answer = self._by_lag[near] @ self._turned(samples, cfo)
         arrival, centre = (round(self._lags[i]) for i in (profile.argmax(), centre))
-        return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, self._gram[near, near])
+        likeness = float(best[peak] / np.vdot(samples, samples).real)
+        return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, self._gram[near, near], likeness)
 
     def _turned(self, samples: np.ndarray, cfo_hz: float) -> np.ndarray:
         """The samples with the carrier offset taken out, its phase zero at the coarse start; complex64 [length]."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernels import estimate, estimate_again
+from ._kernels import estimate
 from .acquire import Acquisition
 from .numerology import Numerology
 
@@ -43,15 +43,6 @@ class Channel(NamedTuple):
     unseen: np.ndarray
 
 
-def training_noise(received: np.ndarray, numerology: Numerology) -> float:
-    """Noise variance from what differs between two training symbols [2, active] apart from a common phase."""
-    first, second = received
-    turn = np.vdot(first, second)
-    turn = turn / abs(turn) if turn else np.complex64(1)
-    difference = second * np.conj(turn) - first
-    return float(np.vdot(difference, difference).real / 2 / (numerology.active - 1)) + 1e-20
-
-
 @lru_cache(maxsize=64)
 def _steering(numerology: Numerology, oversampling: float, lags: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Response of each carrier to a path with each of these lags after the centre, [active, lags], and what such
@@ -75,18 +66,3 @@ def estimate_channel(fine: Acquisition, noise: float, numerology: Numerology, ov
     at = numerology.pilot_index
     taps, covariance, (h, error, *rest) = estimate(fine.answer, fine.gram, prior, noise * oversampling, steer, at)
     return Channel(taps, covariance, steer, overlap, noise, numerology.active - 1.0, h, error / noise, *rest)
-
-
-def look_again(channel: Channel, turned: np.ndarray, known: np.ndarray, numerology: Numerology) -> Channel:
-    """The channel in the middle of symbols that are known on all carriers, by these and by what was known before.
-
-    Args:
-        turned: received, the drift taken out, complex64 [any, active]; known: what was sent, [any, active]
-    """
-    response = (turned * known.conj()).mean(axis=0).astype(complex)
-    taps, covariance, (h, error, *rest) = estimate_again(
-        channel.taps, channel.covariance, channel.h, channel.error * channel.noise, channel.power, response,
-        channel.noise / len(known), channel.steer, channel.overlap, numerology.pilot_index,
-    )  # fmt: skip
-    same = channel.steer, channel.overlap, channel.noise, channel.noise_dof
-    return Channel(taps, covariance, *same, h, error / channel.noise, *rest)

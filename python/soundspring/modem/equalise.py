@@ -2,28 +2,30 @@
 """From received carriers to symbols with their noise variance: drift, change of the channel, gain, noise."""
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from ._kernels import follow, settle, unwind
+from ._kernels import drift_precision, receive
 from .burst import PREAMBLE_SYMBOLS, pilot_values
-from .channel_estimate import Channel, look_again
+from .channel_estimate import Channel
 from .numerology import Numerology
-from .track import drift_precision, processes
+from .track import processes
+
+CLOCK = 40e-6  # standard deviation of the difference of the sample clocks
 
 
-@dataclass(frozen=True)
-class Equalised:
+class Equalised(NamedTuple):
     """symbols, noise_var: complex64 and float32, [n_symbols, data_carriers]; drift: (phase, rad per symbol, rad per
-    carrier, rad per carrier and symbol) found by the pilots; channel with its noise measured again; evm: rms error of
-    the pilots."""
+    carrier, rad per carrier and symbol) found by the pilots; es, noise: mean power and noise variance per carrier,
+    measured again; evm: rms error of the pilots, 1 = their amplitude."""
 
     symbols: np.ndarray
     noise_var: np.ndarray
     drift: np.ndarray
-    channel: Channel
+    es: float
+    noise: float
     evm: float
 
 
@@ -47,27 +49,15 @@ def equalise(
         drift: what was found for the header alone, if that was done before
         known: the header's carriers as they were sent, complex64 [n_header, active], or None
     """
-    at, rest = numerology.pilot_index, numerology.data_index
-    times, pilots = _times_and_pilots(numerology, len(received))
+    carriers, n = numerology.carriers, len(received)
     known = received[:0] if known is None else known
-    prior = drift_precision(channel, cfo_sd, numerology)
+    clock_sd = 2 * math.pi * CLOCK * numerology.symbol_length / numerology.fft
+    prior = drift_precision(channel.noise, channel.es, cfo_sd, clock_sd, carriers, PREAMBLE_SYMBOLS)
     # The span of the fit is doubled from 16 symbols on, so that each step starts within reach of the next.
     start, span = (np.zeros(4), 16) if drift is None else (drift, 2 * n_header)
-    drift, turned = unwind(
-        received, pilots, at, numerology.carriers, times, channel.h, channel.noise, start, span, prior
-    )
-    if len(known):
-        channel = look_again(channel, turned[: len(known)], known, numerology)
-    tracker = processes(len(received), len(known), numerology.pilots / numerology.active)
-    response, moved, steady, dof = follow(
-        turned, known, pilots, at, channel.h, channel.noise, tracker, channel.share, channel.vectors, channel.spread
-    )
-    symbols, noise_var, noise, noise_dof, rms = settle(
-        turned, response, pilots, at, rest, n_header, channel.error, channel.noise, channel.noise_dof, dof, steady,
-        moved, channel.unseen,
-    )  # fmt: skip
-    evm = rms / (float(np.linalg.norm(channel.h[at])) / math.sqrt(len(at)) + 1e-15)
-    return Equalised(symbols, noise_var, drift, channel._replace(noise=noise, noise_dof=noise_dof), evm)
+    layout = carriers, numerology.pilot_index, numerology.data_index, *_times_and_pilots(numerology, n)
+    tracker = processes(n, len(known), numerology.pilots / numerology.active)
+    return Equalised(*receive(received, known, n_header, layout, tuple(channel), tracker, start, span, prior))
 
 
 @lru_cache(maxsize=32)

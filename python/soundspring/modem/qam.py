@@ -78,9 +78,9 @@ def demap(symbols: np.ndarray, noise_var, bits_per_symbol: int, method: str = "m
         raise ValueError(f"noise_var must be a number or have the shape of symbols {symbols.shape}")
     if not np.all(noise_var > 0):
         raise ValueError("noise_var must be positive")
-    precision = np.broadcast_to(1 / noise_var, symbols.shape)
     if bits_per_symbol == 1:
-        return (-2 * np.sqrt(2) * (symbols.real + symbols.imag) * precision).astype(np.float32)
+        return (-2 * np.sqrt(2) * (symbols.real + symbols.imag) * (1 / noise_var)).astype(np.float32)
+    precision = np.broadcast_to(1 / noise_var, symbols.shape)
     llr = np.empty((symbols.size, bits_per_symbol), np.float32)
     for part, axis in enumerate((symbols.real, symbols.imag)):
         llr[:, part::2] = _demap_pam(axis, precision, bits_per_symbol // 2, method)

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ._kernels import cut
-from .acquire import Acquirer
+from ._kernels import cut, training_noise
+from .acquire import Acquirer, Acquisition
 from .burst import CHIRP_SYMBOLS, PREAMBLE_SYMBOLS, TRAINING_SYMBOLS, frame, ratio_of
-from .channel_estimate import Channel, estimate_channel, training_noise
+from .channel_estimate import Channel, estimate_channel
 from .dc import DcRemover
 from .equalise import Equalised, equalise
 from .numerology import Numerology
 from .qam import demap
-from .search import ChirpSearch, Detection
+from .search import ChirpSearch, Detection, Place
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,16 @@ class Burst:
 class _Pending:
     """A burst that waits for input up to `need`: first for its header, then (header set) for its payload."""
 
-    start: int  # absolute input sample of the coarse start
+    start: int  # absolute input sample of the coarse start, at first of the earliest that there may be
     need: int
-    cfo_hz: float
+    places: list[Place]
+    lone: bool
+    cfo_hz: float = 0.0
     arrival: int = 0
     cut: int = 0  # input samples from `start` to the first sample of the first training symbol's DFT
     channel: Channel | None = None
     received: np.ndarray | None = None  # carriers of the symbols so far, header first
-    drift: np.ndarray | None = None  # during the header
+    result: Equalised | None = None
     header: Any = field(default=None)
     payload: int = 0
 
@@ -77,7 +79,8 @@ class BurstReceiver:
             receiver estimates the channel once more from the header that it decoded. None: it does without
 
     Attributes:
-        detections, header_failures, truncated: counts; `truncated` are bursts whose end had not come at `flush`
+        detections, header_failures, truncated: counts; `truncated` are bursts whose end had not come at `flush`. What
+            is found by one chirp alone counts, and is reported, only if its header decodes
 
     Raises:
         ValueError: a parameter out of range
@@ -119,6 +122,10 @@ class BurstReceiver:
         n = np.arange(int(numerology.fft * self._ratio))[:, None] - float(over / 2)
         dft = np.exp(-2j * np.pi / len(n) * n * numerology.carriers)
         self._dft = (dft / (float(self._ratio) * math.sqrt(numerology.fft))).astype(np.complex64)
+        # The header that is all zeros, and the places of its bits, for whatever header was decoded.
+        self._zeros = frame(np.zeros(header_code_bits, np.uint8), np.zeros(0), numerology).astype(np.complex64)
+        places = np.arange(self._zeros.size).reshape(self._zeros.shape)
+        self._bit_at = places[:, numerology.data_index].ravel()[:header_code_bits]
         self.detections = self.header_failures = self.truncated = 0
         self._restart()
 
@@ -171,7 +178,7 @@ class BurstReceiver:
         for i in range(0, 4 * hop, hop):
             block = tail[i : i + hop]
             bursts += self._take(np.where(np.isfinite(block), block, 0), end)
-        self.truncated += len(self._pending)
+        self.truncated += sum(p.header is not None or not p.lone for p in self._pending)
         self._restart()
         return bursts
 
@@ -181,9 +188,7 @@ class BurstReceiver:
         bursts = []
         while self._base + len(self._buffer) >= self._at + self._search.block:
             for found in self._search.step(self._slice(self._at, self._search.block)):
-                if found.start + self._acquirer.skip >= self._base:  # else before the stream began: a chance of noise
-                    self._pending.append(self._expect(found))
-                    self.detections += 1
+                self._expect(found)
             bursts += self._serve(min(self._at + self._search.block, end))
             self._at += self._search.hop
         oldest = min([self._search.position, self._at, *(p.start for p in self._pending)]) - self._acquirer.skip
@@ -200,50 +205,65 @@ class BurstReceiver:
             first = min(self._pending, key=lambda p: p.need)
             if first.need > available:
                 break
-            burst = self._finish(first) if first.channel else self._begin(first)
-            if burst:
-                bursts.append(burst)
-                self._pending.remove(first)
+            if first.result is None:
+                self._begin(first)
+                if first.header is not None:
+                    self.detections += first.lone  # else counted when it was found
+                    continue  # when its payload has come
+            else:
+                self._finish(first)
+            self._pending.remove(first)
+            if first.header is not None or not first.lone:
+                bursts.append(self._report(first))
         return bursts
 
-    def _expect(self, found: Detection) -> _Pending:
-        length = (PREAMBLE_SYMBOLS + self._header_symbols) * self._symbol
-        return _Pending(found.start, found.start + length + self._acquirer.skip, found.cfo_hz)
+    def _expect(self, found: Detection) -> None:
+        """Wait for the header. What would have begun before the stream did is chance."""
+        places = [p for p in found.places if p.start + self._acquirer.skip >= self._base]
+        if places:
+            length = (PREAMBLE_SYMBOLS + self._header_symbols) * self._symbol + self._acquirer.skip
+            starts = [p.start for p in places]
+            self._pending.append(_Pending(min(starts), max(starts) + length, places, found.lone))
+            self.detections += not found.lone
 
-    def _begin(self, p: _Pending) -> Burst | None:
-        """Acquire, estimate the channel and decode the header: the failed burst, or None if the payload is to come."""
-        ratio = float(self._ratio)
-        fine = self._acquirer(self._slice(p.start + self._acquirer.skip, self._acquirer.length), p.cfo_hz)
-        p.cfo_hz += fine.cfo_hz
-        p.arrival = p.start + int(fine.arrival)
+    def _begin(self, p: _Pending) -> None:
+        """Acquire, estimate the channel and decode the header, None if that fails."""
+        fine = self._acquire(p)
         p.cut = int(fine.centre) + 2 * CHIRP_SYMBOLS * self._symbol + self._half_prefix
         p.received = self._carriers(p, 0, TRAINING_SYMBOLS + self._header_symbols)
-        noise = training_noise(p.received[:TRAINING_SYMBOLS], self.numerology)
-        p.channel = estimate_channel(fine, noise, self.numerology, ratio)
+        noise = training_noise(p.received[:TRAINING_SYMBOLS])
+        p.channel = estimate_channel(fine, noise, self.numerology, float(self._ratio))
         p.received = p.received[TRAINING_SYMBOLS:]
-        result = self._equalise(p)
-        p.drift = result.drift
+        p.result = self._equalise(p)
         bits = slice(0, self._header_bits)
-        llr = demap(result.symbols.ravel()[bits], result.noise_var.ravel()[bits], 1)
-        p.header = self._decode_header(llr)
+        p.header = self._decode_header(demap(p.result.symbols.ravel()[bits], p.result.noise_var.ravel()[bits], 1))
         p.payload = 0 if p.header is None else self._payload_symbols(p.header)
         if p.header is None or not 0 <= p.payload <= self._max_payload:
-            self.header_failures += 1
+            self.header_failures += not p.lone
             p.header, p.payload = None, 0
-            return self._report(p, result)
         symbols = TRAINING_SYMBOLS + self._header_symbols + self.numerology.symbols_for(p.payload)
-        p.need = p.start + p.cut + symbols * self._symbol - int(self.numerology.cp * ratio)
-        return None
+        p.need = p.start + p.cut + symbols * self._symbol - int(self.numerology.cp * self._ratio)
 
-    def _finish(self, p: _Pending) -> Burst:
+    def _acquire(self, p: _Pending) -> Acquisition:
+        """The preamble at that of its places where it is most like one."""
+        length = self._acquirer.length
+        tried = [self._acquirer(self._slice(x.start + self._acquirer.skip, length), x.cfo_hz) for x in p.places]
+        fine, place = max(zip(tried, p.places, strict=True), key=lambda pair: pair[0].likeness)
+        p.start, p.cfo_hz, p.arrival = place.start, place.cfo_hz + fine.cfo_hz, place.start + int(fine.arrival)
+        return fine
+
+    def _finish(self, p: _Pending) -> None:
+        """Equalise header and payload, the header now known."""
         if p.payload:
             first, count = TRAINING_SYMBOLS + self._header_symbols, self.numerology.symbols_for(p.payload)
             p.received = np.concatenate([p.received, self._carriers(p, first, count)])
-        known = None
-        if self._encode_header:
-            code_bits = self._encode_header(p.header)
-            known = frame(code_bits, np.zeros(0), self.numerology).astype(np.complex64)
-        return self._report(p, self._equalise(p, known))
+        p.result = self._equalise(p, self._known(p.header) if self._encode_header else None)
+
+    def _known(self, header) -> np.ndarray:
+        """The header's carriers as they were sent, complex64 [header symbols, active]."""
+        known = self._zeros.copy()
+        known.ravel()[self._bit_at] *= 1 - 2 * np.asarray(self._encode_header(header), np.float32)
+        return known
 
     def _equalise(self, p: _Pending, known: np.ndarray | None = None) -> Equalised:
         numerology = self.numerology
@@ -252,7 +272,8 @@ class BurstReceiver:
         # Twice the Cramer-Rao bound of the offset of a known signal of this energy and length, and a floor of 5 Hz.
         cfo_sd = 2 * math.sqrt(6 / energy) / length * numerology.symbol_length
         cfo_sd = math.hypot(cfo_sd, 2 * math.pi * 5 * numerology.symbol_duration)
-        return equalise(p.received, self._header_symbols, p.channel, numerology, cfo_sd, p.drift, known)
+        drift = p.result.drift if p.result else None  # during the header
+        return equalise(p.received, self._header_symbols, p.channel, numerology, cfo_sd, drift, known)
 
     def _carriers(self, p: _Pending, first: int, count: int) -> np.ndarray:
         """Active carriers [count, active] of the OFDM symbols from `first` on (0 = training), offset removed."""
@@ -262,8 +283,8 @@ class BurstReceiver:
         step = -2 * np.pi * p.cfo_hz / self._rate_hz
         return cut(body, self._symbol, count, size, step * (p.cut + first * self._symbol), step) @ self._dft
 
-    def _report(self, p: _Pending, result: Equalised) -> Burst:
-        skip, numerology = self._header_symbols, self.numerology
+    def _report(self, p: _Pending) -> Burst:
+        result, skip, numerology = p.result, self._header_symbols, self.numerology
         per_symbol = 2 * np.pi * numerology.symbol_duration
         # A carrier k turns by -2 pi k / fft per critical sample of delay.
         clock = -result.drift[3] * numerology.fft / (2 * np.pi * numerology.symbol_length)
@@ -271,7 +292,7 @@ class BurstReceiver:
             header=p.header,
             symbols=result.symbols[skip:].ravel()[: p.payload],
             noise_var=result.noise_var[skip:].ravel()[: p.payload],
-            snr_db=10 * math.log10(result.channel.es / result.channel.noise),
+            snr_db=10 * math.log10(result.es / result.noise),
             evm=result.evm,
             cfo_hz=p.cfo_hz + result.drift[1] / per_symbol,
             clock_ppm=clock * 1e6,

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding bursts in a stream: matched filters for the two chirps of the preamble, by overlap-save FFT."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 
-from ._kernels import normalise, pair
+from ._kernels import best_pair, normalise
 from .burst import CHIRP_SYMBOLS, chirp
 from .numerology import Numerology
 
@@ -16,13 +18,19 @@ BLOCK = 64  # OFDM bodies per search block; a quarter where they would last long
 LONGEST_S = 0.05
 
 
-@dataclass(frozen=True)
-class Detection:
-    """Where a burst may begin: `start` in input samples, its carrier offset in Hz, the two filters' answers added."""
+class Place(NamedTuple):
+    """A burst's first sample in the input and its carrier offset in Hz."""
 
     start: int
     cfo_hz: float
-    score: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A burst seems to be at one of these places; lone: by the answer of one filter alone."""
+
+    places: list[Place]
+    lone: bool
 
 
 class ChirpSearch:
@@ -31,7 +39,8 @@ class ChirpSearch:
     Each filter's answer is divided by the power in the band during the chirp, so in noise of any level it is
     exponential with mean 1, and for a clean burst it is the time-bandwidth product of the chirp (260). A burst is
     where an up-chirp's and a down-chirp's answers, as far apart as an allowed carrier offset puts them, are of like
-    size and add up to the threshold. In noise at 1 MS/s a sum above 20 occurs 5 times a second, above 24 once in 20
+    size and add up to the threshold. A burst may last longer than a fade, which then hides one chirp: the other by
+    itself is a line of places, one for each carrier offset, and the receiver has to look along it. In noise at 1 MS/s a sum above 20 occurs 5 times a second, above 24 once in 20
     seconds, and every step of 1 makes it 3 times rarer; the check of the header sorts such places out.
 
     Args:
@@ -44,6 +53,8 @@ class ChirpSearch:
     SINGLE = 8.0  # an up-chirp's answer below this is not looked into
     UNLIKE = 8.0  # answers that differ by more than this factor are not of one burst
     SURE = 12.0  # unless both are above this, which fading may have done
+    LONE = 17.0  # an answer above this is looked into even where the other one may lie in a fade
+    STEP = 0.025  # of the critical rate: between the carrier offsets that are then tried
 
     def __init__(self, numerology: Numerology, oversampling: Fraction, max_cfo_hz: float, threshold: float, first: int):
         chirp_length = CHIRP_SYMBOLS * numerology.symbol_length
@@ -52,6 +63,7 @@ class ChirpSearch:
         self._rate_hz = numerology.rate * float(SEARCH_RATE)
         self._slope = numerology.active * numerology.carrier_spacing * self._rate_hz / self._chirp  # Hz per second
         self._reach = int(np.ceil(max_cfo_hz / self._slope * self._rate_hz)) + 1  # shift by the largest offset
+        self._steps = 2 * math.ceil(max_cfo_hz / (self.STEP * numerology.rate)) + 1
         self._threshold = threshold
         blocks_lost = -(-chirp_length // numerology.fft)
         bodies = BLOCK if BLOCK * numerology.fft <= LONGEST_S * numerology.rate else BLOCK // 4
@@ -66,8 +78,9 @@ class ChirpSearch:
         self._first = first
 
     def _filters(self, numerology: Numerology) -> tuple[np.ndarray, float]:
-        """Spectra [3, size]: both matched filters (unit energy) and the band; and the band's share of the rate."""
-        bank = np.zeros((3, self._size), complex)
+        """Spectra [4, size]: both matched filters (unit energy), the band, and nothing, because four transforms at once
+        take less time than three; and the band's share of the rate."""
+        bank = np.zeros((4, self._size), complex)
         frequency = np.abs(np.fft.fftfreq(self._size, 1 / self._rate_hz))
         near = frequency <= numerology.occupied_bandwidth / 2 + numerology.carrier_spacing  # no neighbour's leakage
         for row, sign in enumerate((1, -1)):
@@ -102,25 +115,43 @@ class ChirpSearch:
         found = []
         ready = len(self._up) - self._chirp - 6 * self._reach - 1
         begin = self._next - self._base
-        candidates = np.flatnonzero(self._up > self.SINGLE)
-        for n in candidates[candidates < ready]:
-            if n < begin or self._pair(n)[0] < self._threshold:
+        behind = self._down[self._chirp :]  # a down-chirp's place, seen from that of its up-chirp
+        for n in np.flatnonzero((self._up[:ready] > self.SINGLE) | (behind[:ready] > self.LONE)).tolist():
+            if n < begin:
                 continue
-            near = candidates[(candidates >= n) & (candidates <= n + 4 * self._reach)]
-            score, up, down = max((*self._pair(m),) for m in near)
-            cfo = self._slope * (down - up - self._chirp) / (2 * self._rate_hz)
-            start = (up + down - self._chirp) / 2
-            found.append(Detection(round((self._base + start) * self._to_input) + self._first, cfo, score))
-            begin = int(start) + self._chirp + self._reach
+            last = n + 4 * self._reach
+            if self._best_pair(n, n)[0] >= self._threshold:
+                score, up, down = self._best_pair(n, last)
+                found.append(self._detection(score, up, down))
+                begin = (up + down + self._chirp) // 2 + self._reach
+            elif max(self._up[n], behind[n]) > self.LONE and self._best_pair(n, last)[0] < self._threshold:
+                up, down = (n + int(answers[n : last + 1].argmax()) for answers in (self._up, behind))
+                found.append(self._detection(0.0, up, down + self._chirp))
+                begin = last + 1
         self._next = self._base + max(begin, ready)
         return found
 
-    def _pair(self, n: int) -> tuple[float, int, int]:
-        """The up-chirp's answer at n with the best down-chirp's that may belong to it: (sum, n, its place).
+    def _best_pair(self, first: int, last: int) -> tuple[float, int, int]:
+        """Of the up-chirps' answers from first to last and the down-chirps' that belong to them: (sum, both places).
 
-        The sum is 0 for an unlike pair: a burst that was cut off before its down-chirp is none.
+        Unlike pairs count for nothing: a burst that was cut off before its down-chirp is none.
         """
-        low = max(n + self._chirp - 2 * self._reach, 0)
-        score, m = pair(self._up, self._down, n, low, n + self._chirp + 2 * self._reach + 1, self.UNLIKE,
-                        self.SURE)
-        return score, int(n), m
+        return best_pair(self._up, self._down, first, last, self.SINGLE, self._chirp, self._reach, self.UNLIKE,
+                         self.SURE)
+
+    def _detection(self, score: float, up: int, down: int) -> Detection:
+        """Of these answers, which are a pair or else (score 0) have nothing to do with each other."""
+        places = [self._place((up + down - self._chirp) / 2, (down - up - self._chirp) / 2)] if score else []
+        if min(self._up[up], self._down[down]) < self.SURE:
+            places += self._line(up, down)
+        return Detection(places, not score)
+
+    def _line(self, up: int, down: int) -> list[Place]:
+        """The stronger answer by itself: by how much a carrier offset has moved it cannot be seen."""
+        shifts = np.linspace(-self._reach, self._reach, self._steps)
+        starts = up + shifts if self._up[up] > self._down[down] else down - self._chirp - shifts
+        return [self._place(*x) for x in zip(starts, shifts, strict=True)]
+
+    def _place(self, start: float, shift: float) -> Place:
+        """Args: in samples of the search; shift: by which the carrier offset makes the up-chirp's answer early."""
+        return Place(round((self._base + start) * self._to_input) + self._first, self._slope * shift / self._rate_hz)

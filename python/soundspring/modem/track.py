@@ -1,27 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changes from symbol to symbol: the drift of carrier and clock, then whatever else the channel does."""
+"""What the channel does from symbol to symbol, beside the drift of carrier and clock."""
 
 from functools import lru_cache
 
 import numpy as np
 
 from .burst import PREAMBLE_SYMBOLS
-from .channel_estimate import Channel
-from .numerology import Numerology
 
 # What the smoother weighs: Doppler frequencies in cycles per symbol, and random walks' variances per symbol.
 DOPPLERS = tuple(0.032 * 2.0 ** -np.arange(7))
 WALKS = tuple(np.logspace(-6, -1, 6))
 SPAN = 96  # most points in time that are smoothed
-
-
-def drift_precision(channel: Channel, cfo_sd: float, numerology: Numerology) -> np.ndarray:
-    """Inverse variances, before the pilots are seen, of the drift: rad, rad per symbol (whose standard deviation is
-    cfo_sd), rad per carrier, rad per carrier and symbol."""
-    spread = channel.noise / (2 * PREAMBLE_SYMBOLS * numerology.active * channel.es)
-    clock = 2 * np.pi * 40e-6 * numerology.symbol_length / numerology.fft
-    carriers = numerology.carriers
-    return 1 / np.array([spread, cfo_sd**2, spread * len(carriers) / np.vdot(carriers, carriers), clock**2])
 
 
 @lru_cache(maxsize=32)
