@@ -303,6 +303,29 @@ def test_dc_offset():
     assert abs(np.mean(ratio[2:]) - 1) < 0.15
 
 
+@pytest.mark.parametrize("cfo_hz", [-150e3, -41e3, 12e3, 150e3])
+@pytest.mark.parametrize("faded", [slice(0, 640), slice(640, 1280)])
+def test_one_chirp_is_enough(faded, cfo_hz):
+    """Fading hides the up-chirp or the down-chirp, by 25 dB: the other one leaves the carrier offset open."""
+    rng = np.random.default_rng(17)
+    samples, symbols = make_burst(rng, 9)
+    samples[faded] *= 10 ** (-25 / 20)
+    air = offset(padded(samples, 700, 900), cfo_hz, rng)
+    bursts, rx = run(air + noise(rng, len(air), -2))
+    assert [b.header for b in bursts] == [9] and rx.detections == 1
+    assert abs(bursts[0].start_sample - 700) <= 8 and abs(bursts[0].cfo_hz - cfo_hz) < 200
+    assert 0.75 < calibration(bursts[0], symbols) < 1.35
+
+
+def test_one_chirp_without_a_header_is_nothing():
+    rng = np.random.default_rng(18)
+    samples, _ = make_burst(rng, 9)
+    for part in (slice(0, 640), slice(640, 1280)):
+        air = padded(samples[part], 3000, 9000)
+        bursts, rx = run(air + noise(rng, len(air), 5))
+        assert bursts == [] and rx.detections == rx.header_failures == rx.truncated == 0
+
+
 def test_a_failed_header_is_reported_and_counted():
     rng = np.random.default_rng(3)
     samples, _ = make_burst(rng, 9)

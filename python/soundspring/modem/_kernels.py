@@ -33,29 +33,37 @@ def cut(x, spacing, count, size, phase, step):
 
 
 @numba.njit(cache=True)
-def widest_energy(spectrum, width):
-    """Where several paths add up: for spectra complex64 [lags, bins] the greatest energy of `width` neighbouring lags.
-
-    Returns (greatest [bins], energy of each lag summed over all bins [lags]).
-    """
-    lags, bins = spectrum.shape
-    energy = np.empty((lags, bins), np.float32)
-    running, best, total = np.zeros(bins), np.zeros(bins), np.zeros(lags)
-    for i in range(lags):
-        for b in range(bins):
-            value = spectrum[i, b]
-            energy[i, b] = value.real * value.real + value.imag * value.imag
-        total[i] = energy[i].sum()
-        for b in range(bins):
-            running[b] += energy[i, b] - (energy[i - width, b] if i >= width else np.float32(0))
-            best[b] = max(best[b], running[b])
-    return best, total
-
-
-@numba.njit(cache=True)
 def square(x):
     """|x|^2, without the root that np.abs would take."""
     return x.real**2 + x.imag**2
+
+
+@numba.njit(cache=True)
+def strongest(spectrum, width, weights):
+    """The bin where several paths add up to most: for spectra complex64 [lags, bins] the one with the greatest energy
+    of `width` neighbouring lags.
+
+    Returns (that bin with a parabola's fraction, its energy, the power at each lag there without the noise's share
+    [lags], the lag about which these lie; `weights` [odd] says how much those nearby count for one).
+    """
+    lags, bins = spectrum.shape
+    energy = np.empty((lags, bins), np.float32)
+    running, best, quietest = np.zeros(bins), np.zeros(bins), np.inf
+    for i in range(lags):
+        for b in range(bins):
+            energy[i, b] = square(spectrum[i, b])
+        quietest = min(quietest, energy[i].sum())
+        for b in range(bins):
+            running[b] += energy[i, b] - (energy[i - width, b] if i >= width else np.float32(0))
+            best[b] = max(best[b], running[b])
+    peak = best.argmax()
+    left, right = best[peak - 1], best[(peak + 1) % bins]
+    bend = left - 2 * best[peak] + right
+    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    noise = quietest / bins  # over all bins, at the quietest lag
+    profile = np.maximum(energy[:, peak] - 3 * noise, 0.1 * noise)
+    around = np.convolve(profile, weights)[len(weights) // 2 :][:lags]
+    return peak + shift, best[peak], profile, around.argmax()
 
 
 @numba.njit(cache=True)
@@ -70,13 +78,15 @@ def training_noise(received):
 
 
 @numba.njit(cache=True)
-def estimate(answer, gram, prior, noise, steer, at):
-    """Linear MMSE estimate of taps of variance `prior` [lags]; answer = gram taps + noise of covariance gram * noise.
+def estimate(answer, gram, profile, noise, steer, at):
+    """Linear MMSE estimate of taps [lags] of which `profile` shows the power; answer = gram taps + noise of covariance
+    gram * noise.
 
     steer [active, lags] carries taps to carriers, `at` are the pilots among these. Returns (taps, their error's
     covariance, and what `describe` says of them).
     """
-    covariance = np.linalg.inv(gram / noise + np.diag(1 / prior).astype(np.complex128))
+    precision = square(np.diag(gram)) / profile
+    covariance = np.linalg.inv(gram / noise + np.diag(precision).astype(np.complex128))
     taps = covariance @ (answer / noise)
     return taps, covariance, describe(taps, covariance, steer, at)
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import scipy.fft
 
-from ._kernels import rotate, widest_energy
+from ._kernels import rotate, strongest
 from .burst import PREAMBLE_SYMBOLS, preamble
 from .numerology import Numerology
 
@@ -60,6 +60,7 @@ class Acquirer:
         self._gram = known.T @ known.conj()
         self._by_piece = known.reshape(self._pieces, self._piece, -1)
         self._by_lag = np.ascontiguousarray(known.T)
+        # The centre is the lag with the most energy within half a prefix of it, in the middle if there is room.
         x = np.arange(-self._prefix, self._prefix + 1) / (self._prefix / 2)
         self._kernel = np.where(np.abs(x) <= 1, 1 - 0.01 * x**2, np.maximum(0.99 - 2 * (np.abs(x) - 1), 0))
         self._bins = 1 << int(np.ceil(np.log2(6 * self._pieces)))
@@ -76,32 +77,17 @@ class Acquirer:
         samples = self._turned(samples, coarse_cfo_hz)
         partial = np.matmul(samples.reshape(self._pieces, 1, -1), self._by_piece)[:, 0]
         spectrum = scipy.fft.fft(partial.T, self._bins)  # [lags, bins]
-        best, energy = widest_energy(spectrum, self._prefix)
-        peak = int(best.argmax())
-        shift = _parabola(best[peak - 1], best[peak], best[(peak + 1) % self._bins])
+        peak, found, profile, centre = strongest(spectrum, self._prefix, self._kernel)
         turns = (peak + self._bins // 2) % self._bins - self._bins // 2  # per `bins` pieces
-        cfo = (turns + shift) / self._bins * self._rate_hz / self._piece
-        noise = energy.min() / self._bins  # over all offsets, at the quietest delay
-        profile = np.maximum(np.abs(spectrum[:, peak]) ** 2 - 3 * noise, 0.1 * noise)
-        centre = self._centre(profile)
+        cfo = turns / self._bins * self._rate_hz / self._piece
         margin = self._prefix // 2 + self._prefix // 4
         near = slice(max(centre - margin, 0), centre + margin + 1)
-        answer = self._by_lag[near] @ self._turned(samples, cfo)
+        answer, gram = self._by_lag[near] @ self._turned(samples, cfo), self._gram[near, near]
         arrival, centre = (round(self._lags[i]) for i in (profile.argmax(), centre))
-        likeness = float(best[peak] / np.vdot(samples, samples).real)
-        return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, self._gram[near, near], likeness)
+        likeness = float(found / (np.vdot(samples, samples).real + 1e-30))
+        return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, gram, likeness)
 
     def _turned(self, samples: np.ndarray, cfo_hz: float) -> np.ndarray:
         """The samples with the carrier offset taken out, its phase zero at the coarse start; complex64 [length]."""
         step = -2 * np.pi * cfo_hz / self._rate_hz
         return rotate(samples, self.skip * step, step)
-
-    def _centre(self, profile: np.ndarray) -> int:
-        """Index of the lag with the most energy within half a prefix on both sides, in the middle if there is room."""
-        return int(np.convolve(profile, self._kernel, mode="same").argmax())
-
-
-def _parabola(left: float, middle: float, right: float) -> float:
-    """Place of the maximum of the parabola through three neighbours, relative to the middle one."""
-    bend = left - 2 * middle + right
-    return 0.5 * (left - right) / bend if bend < 0 else 0.0

@@ -61,8 +61,8 @@ def estimate_channel(fine: Acquisition, noise: float, numerology: Numerology, ov
         fine: from the preamble, the carrier offset already taken out
         noise: noise variance per carrier
     """
-    prior = fine.profile / np.diag(fine.gram).real ** 2
     steer, overlap = _steering(numerology, oversampling, tuple((fine.lags - fine.centre).tolist()))
-    at = numerology.pilot_index
-    taps, covariance, (h, error, *rest) = estimate(fine.answer, fine.gram, prior, noise * oversampling, steer, at)
+    taps, covariance, (h, error, *rest) = estimate(
+        fine.answer, fine.gram, fine.profile, noise * oversampling, steer, numerology.pilot_index
+    )
     return Channel(taps, covariance, steer, overlap, noise, numerology.active - 1.0, h, error / noise, *rest)

@@ -39,9 +39,12 @@ class ChirpSearch:
     Each filter's answer is divided by the power in the band during the chirp, so in noise of any level it is
     exponential with mean 1, and for a clean burst it is the time-bandwidth product of the chirp (260). A burst is
     where an up-chirp's and a down-chirp's answers, as far apart as an allowed carrier offset puts them, are of like
-    size and add up to the threshold. A burst may last longer than a fade, which then hides one chirp: the other by
-    itself is a line of places, one for each carrier offset, and the receiver has to look along it. In noise at 1 MS/s a sum above 20 occurs 5 times a second, above 24 once in 20
+    size and add up to the threshold. In noise at 1 MS/s a sum above 20 occurs 5 times a second, above 24 once in 20
     seconds, and every step of 1 makes it 3 times rarer; the check of the header sorts such places out.
+
+    A long burst may lose one chirp to a fade. The other by itself leaves a line of places, one for each carrier offset,
+    of which the receiver takes the one where the whole preamble fits best. In noise at 1 MS/s such a lone answer comes
+    once in ten seconds; so nothing is made of it unless a header follows.
 
     Args:
         numerology, oversampling: of the input
