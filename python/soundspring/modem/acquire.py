@@ -56,10 +56,9 @@ class Acquirer:
         self._pieces = (int(PREAMBLE_SYMBOLS * numerology.symbol_length * oversampling) - 2 * self.skip) // self._piece
         self.length = self._pieces * self._piece
         self._lags = np.arange(-reach, reach) * float(oversampling)  # a critical sample apart
-        known = np.conj(self._delayed(numerology, oversampling)).astype(np.complex64)  # [length, lags]
-        self._gram = known.T @ known.conj()
-        self._by_piece = known.reshape(self._pieces, self._piece, -1)
-        self._by_lag = np.ascontiguousarray(known.T)
+        self._known = np.conj(self._delayed(numerology, oversampling)).astype(np.complex64)  # [length, lags]
+        self._gram = self._known.T @ self._known.conj()
+        self._by_piece = self._known.reshape(self._pieces, self._piece, -1)
         # The centre is the lag with the most energy within half a prefix of it, in the middle if there is room.
         x = np.arange(-self._prefix, self._prefix + 1) / (self._prefix / 2)
         self._kernel = np.where(np.abs(x) <= 1, 1 - 0.01 * x**2, np.maximum(0.99 - 2 * (np.abs(x) - 1), 0))
@@ -82,7 +81,7 @@ class Acquirer:
         cfo = turns / self._bins * self._rate_hz / self._piece
         margin = self._prefix // 2 + self._prefix // 4
         near = slice(max(centre - margin, 0), centre + margin + 1)
-        answer, gram = self._by_lag[near] @ self._turned(samples, cfo), self._gram[near, near]
+        answer, gram = self._turned(samples, cfo) @ self._known[:, near], self._gram[near, near]
         arrival, centre = (round(self._lags[i]) for i in (profile.argmax(), centre))
         likeness = float(found / (np.vdot(samples, samples).real + 1e-30))
         return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, gram, likeness)
