@@ -3,7 +3,18 @@ import time
 
 import numpy as np
 import pytest
-from modem_air import CODE_BITS, NUMEROLOGY, calibration, encode_header, make_burst, noise, offset, padded, receiver
+from modem_air import (
+    CODE_BITS,
+    NUMEROLOGY,
+    calibration,
+    decode_header,
+    encode_header,
+    make_burst,
+    noise,
+    offset,
+    padded,
+    receiver,
+)
 from scipy.signal import resample, resample_poly
 from soundspring.channel.fading import TappedDelayLine
 from soundspring.modem import BurstModulator, BurstReceiver, Numerology, demap, map_bits
@@ -361,6 +372,15 @@ def test_samples_that_are_not_finite_are_ignored():
 def test_wrong_arguments_are_named(options, name):
     with pytest.raises(ValueError, match=name):
         receiver(**options)
+
+
+def test_the_largest_offset_of_a_slow_signal():
+    """Its search blocks are shorter than what has to be seen before anything can be settled."""
+    numerology, rng = Numerology(cp=8, rate=31250.0), np.random.default_rng(19)
+    samples = BurstModulator(numerology, CODE_BITS, 2).modulate(encode_header(5), np.ones(480))
+    air = offset(padded(samples, 700, 900), 7500.0, rng, 62_500.0)
+    rx = BurstReceiver(numerology, CODE_BITS, decode_header, lambda _: 480, max_cfo_hz=0.25 * numerology.rate)
+    assert [b.header for b in rx.push(air + noise(rng, len(air), 10)) + rx.flush()] == [5]
 
 
 def test_other_numerologies():

@@ -116,7 +116,7 @@ class ChirpSearch:
     def _decide(self) -> list[Detection]:
         """Settle every place whose whole neighbourhood has been seen."""
         found = []
-        ready = len(self._up) - self._chirp - 6 * self._reach - 1
+        ready = max(len(self._up) - self._chirp - 6 * self._reach - 1, 0)
         begin = self._next - self._base
         behind = self._down[self._chirp :]  # a down-chirp's place, seen from that of its up-chirp
         for n in np.flatnonzero((self._up[:ready] > self.SINGLE) | (behind[:ready] > self.LONE)).tolist():
@@ -145,7 +145,7 @@ class ChirpSearch:
     def _detection(self, score: float, up: int, down: int) -> Detection:
         """Of these answers, which are a pair or else (score 0) have nothing to do with each other."""
         places = [self._place((up + down - self._chirp) / 2, (down - up - self._chirp) / 2)] if score else []
-        if min(self._up[up], self._down[down]) < self.SURE:
+        if not score or min(self._up[up], self._down[down]) < self.SURE:
             places += self._line(up, down)
         return Detection(places, not score)
 
