@@ -5,7 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 
-import yaml
+from .untrusted import read_mapping, short
 
 SAMPLE_RATE = 16000
 FRAME = 320
@@ -23,7 +23,7 @@ RATES = {"1.5k": 3, "3k": 6, "6k": 12, "12k": 24}
 def _build(cls, where: str, data):
     """`cls` from a mapping; refuses keys that it does not know and names those that it misses."""
     if not isinstance(data, dict):
-        raise ValueError(f"{where}: expected a mapping, got {data!r}")
+        raise ValueError(f"{where}: expected a mapping, got {short(data)}")
     known = {f.name: f.default is MISSING for f in fields(cls)}
     if unknown := sorted(str(k) for k in data if k not in known):
         raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
@@ -34,19 +34,19 @@ def _build(cls, where: str, data):
 
 def _integer(name: str, value, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
+        raise ValueError(f"{name}: expected an integer from {low} to {high}, got {short(value)}")
     return value
 
 
 def _number(name: str, value, low: float, high: float) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
+        raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {short(value)}")
     return float(value)
 
 
 def _list(name: str, value) -> tuple:
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"{name}: expected a list, got {value!r}")
+        raise ValueError(f"{name}: expected a list, got {short(value)}")
     return tuple(value)
 
 
@@ -65,6 +65,7 @@ class PacketPhy:
     def __post_init__(self):
         _integer("payload_bits", self.payload_bits, LEAST, 3840)
         _integer("code_bits", self.code_bits, self.payload_bits + 1, 40000)
+        _integer("bits_per_symbol", self.bits_per_symbol, 1, 8)
         if self.bits_per_symbol not in (1, 2, 4, 6, 8):
             raise ValueError(f"bits_per_symbol: {self.bits_per_symbol} is not one of 1, 2, 4, 6, 8")
         if self.code_bits % self.bits_per_symbol:
@@ -98,7 +99,7 @@ class Phy:
                                 ("oversampling", 1, 64)):
             _integer(name, getattr(self, name), low, high)
         if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 < self.rate < 1e10:
-            raise ValueError(f"rate: expected samples per second as a number such as 1.0e+6, got {self.rate!r}")
+            raise ValueError(f"rate: expected samples per second as a number such as 1.0e+6, got {short(self.rate)}")
         for name, low, high in (("papr_db", 3.0, 30.0), ("max_cfo_hz", 1.0, 1e8)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
@@ -180,7 +181,7 @@ class LinkProfile:
     def __post_init__(self):
         set_ = object.__setattr__
         if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"name: expected a word, got {self.name!r}")
+            raise ValueError(f"name: expected a word, got {short(self.name)}")
         _integer("id", self.id, 0, 7)
         _integer("superframe", self.superframe, 1, 10)
         _integer("window", self.window, 1, 5)
@@ -188,7 +189,7 @@ class LinkProfile:
         _integer("refresh", self.refresh, 1, 20)
         set_(self, "rate_weight", _number("rate_weight", self.rate_weight, 0.0, 4.0))
         if self.policy not in POLICIES:
-            raise ValueError(f"policy: {self.policy!r} is not one of {', '.join(POLICIES)}")
+            raise ValueError(f"policy: {short(self.policy)} is not one of {', '.join(POLICIES)}")
         set_(self, "groups", tuple(_integer("groups", g, 1, MAX_LAYERS) for g in _list("groups", self.groups)))
         if list(self.groups) != sorted(set(self.groups)) or len(self.groups) > MAX_GROUPS:
             raise ValueError(f"groups: expected at most {MAX_GROUPS} rising layer counts, got {list(self.groups)}")
@@ -196,7 +197,7 @@ class LinkProfile:
             tuple(_integer("schedule", f, 0, self.superframe - 1) for f in _list("schedule", step))
             for step in _list("schedule", self.schedule)))
         if not isinstance(self.copies, list | tuple) or len(self.copies) > MAX_COPIES:
-            raise ValueError(f"copies: expected at most {MAX_COPIES} layer counts, got {self.copies!r}")
+            raise ValueError(f"copies: expected at most {MAX_COPIES} layer counts, got {short(self.copies)}")
         set_(self, "copies", tuple(_integer("copies", c, 1, self.layers) for c in self.copies))
         if self.phy is not None and not isinstance(self.phy, Phy):
             set_(self, "phy", _build(Phy, f"profile {self.name}: phy", self.phy))
@@ -347,8 +348,8 @@ def _differences(one: LinkProfile, other: LinkProfile) -> list[str]:
 
 def from_dict(values: dict) -> LinkProfile:
     """The profile of `to_dict`. Raises ValueError on unknown or missing keys and on wrong values."""
-    name = values.get("name", "") if isinstance(values, dict) else ""
-    return _build(LinkProfile, f"profile {name}".strip(), values)
+    name = values.get("name") if isinstance(values, dict) else None
+    return _build(LinkProfile, f"profile {name}" if isinstance(name, str) else "profile", values)
 
 
 def replace_profile(profile: LinkProfile, **changes) -> LinkProfile:
@@ -426,6 +427,8 @@ def _assemble(stem: str, data: dict) -> Ladder:
     if "ladder" not in data:
         return load_ladder(from_dict({"name": stem} | data))
     name, phy = data.get("name", stem), data.get("phy")
+    if not isinstance(name, str):
+        raise ValueError(f"profile: name: expected a word, got {short(name)}")
     if "id" in data or not isinstance(phy, dict) or "packets" in phy:
         raise ValueError(f"profile {name}: a ladder has a phy without packets and no id; its rungs have both")
     common = {key: value for key, value in data.items() if key != "ladder"}
@@ -435,10 +438,4 @@ def _assemble(stem: str, data: dict) -> Ladder:
 
 
 def _read(path: Path) -> dict:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"profile {path}: not YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"profile {path}: expected a mapping")
-    return data
+    return read_mapping(path, "profile")

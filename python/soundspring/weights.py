@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 
+LARGEST = 48000  # of the sizes in a config.yaml: none of ours is larger than the sample rate, and memory is finite
+
+
 def models_dir() -> Path:
     """The folder of all models: $SOUNDSPRING_MODELS, else beside the installed package, else in the source tree."""
     package = Path(__file__).resolve().parent
@@ -49,17 +52,14 @@ def sha256(path: str | Path) -> str:
 
 def read_config(folder: Path) -> dict:
     """The mapping in a model's config.yaml. Raises FileNotFoundError or ValueError that says how to mend it."""
-    import yaml
+    from .untrusted import read_mapping
 
     if not (folder / "config.yaml").is_file():
         raise FileNotFoundError(f"no model in {folder}: config.yaml is missing; install the models again")
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder}/config.yaml is not YAML ({error}); install the models again") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{folder}/config.yaml holds no mapping; install the models again")
-    return config
+        return read_mapping(folder / "config.yaml", "model")
+    except ValueError as error:
+        raise ValueError(f"{error}; install the models again") from error
 
 
 def faults(folder: Path) -> list[str]:
@@ -70,6 +70,10 @@ def faults(folder: Path) -> list[str]:
         return [str(error)]
     if not isinstance(wanted, dict) or not wanted:
         return [f"{folder.name}/config.yaml names no sha256 of its weights"]
+    from .untrusted import short
+
+    if odd := [name for name, digest in wanted.items() if not _names_a_file(name) or not isinstance(digest, str)]:
+        return [f"{folder.name}/config.yaml names the sha256 of {short(odd[0])}, which is no file's"]
     found = []
     for name, digest in wanted.items():
         if not (folder / name).is_file():
@@ -77,6 +81,11 @@ def faults(folder: Path) -> list[str]:
         elif sha256(folder / name) != digest:
             found.append(f"{folder.name}/{name} is damaged or another version (SHA-256 differs)")
     return found
+
+
+def _names_a_file(name: object) -> bool:
+    """Whether it is the name of a file in the model's own folder."""
+    return isinstance(name, str) and 0 < len(name) < 256 and name.isprintable() and Path(name).name == name
 
 
 def load(folder: Path, kind: str) -> tuple[dict, dict]:
@@ -87,9 +96,12 @@ def load(folder: Path, kind: str) -> tuple[dict, dict]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from .untrusted import short
+
     config = read_config(folder)
     if config.get("kind") != kind:
-        raise ValueError(f"{folder} holds a model of kind {config.get('kind')!r}, not {kind!r}; name the right folder")
+        raise ValueError(f"{folder} holds a model of kind {short(config.get('kind'))}, not {kind!r}; "
+                         "name the right folder")
     if wrong := faults(folder):
         raise ValueError(f"{'; '.join(wrong)}: install the models again")
     tensors = {}
@@ -98,7 +110,11 @@ def load(folder: Path, kind: str) -> tuple[dict, dict]:
             tensors |= load_file(folder / name)
         except SafetensorError as error:
             raise ValueError(f"{folder / name} holds no tensors ({error}): install the models again") from error
-    return _from_eight_bits(tensors), config
+    try:
+        return _from_eight_bits(tensors), config
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{folder}: its tensors of eight bits lack their scales ({error}); install the models again"
+                         ) from error
 
 
 def eight_bits(name: str, values: Tensor) -> dict[str, Tensor]:
@@ -116,13 +132,25 @@ def _from_eight_bits(tensors: dict) -> dict:
     return tensors | whole
 
 
+def _sizes(config: dict) -> dict:
+    """The sizes of a network, none of them absurd. Raises ValueError."""
+    sizes = config["sizes"]
+    if not isinstance(sizes, dict):
+        raise ValueError("sizes: expected a mapping")
+    for name, value in sizes.items():
+        for x in value if isinstance(value, list) else [value]:
+            if isinstance(x, bool) or not isinstance(x, int | float) or not 0 < x <= LARGEST:
+                raise ValueError(f"{name}: expected numbers from 0 to {LARGEST}")
+    return sizes
+
+
 def build(folder: Path, config: dict, tensors: dict, make: Callable[[dict], Module]) -> Module:
     """The network `make(sizes)` with these weights in float32, ready to run. ValueError where the two do not fit."""
     try:
-        model = make(config["sizes"])
+        model = make(_sizes(config))
         model.load_state_dict({k: v.float() for k, v in tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{folder}: its sizes and its weights do not fit ({reason}); install the models again"
                          ) from error
     return model.eval().requires_grad_(False)

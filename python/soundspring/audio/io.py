@@ -7,12 +7,19 @@ import io
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .framing import SAMPLE_RATE
 
+if TYPE_CHECKING:
+    import soundfile
+
 _log = logging.getLogger(__name__)
+RATES = 1000, 1_000_000  # samples a second: others are damage, or ask for a thousand times their size in memory
+LONGEST_S = 24 * 3600
+_BLOCK = 1 << 20  # values that are decoded at once: what a header says of a file's length may be anything
 _SILENCE = 1e-3  # peak below which a file counts as silent: -60 dB of full scale
 
 
@@ -59,14 +66,28 @@ def _decode(path: Path) -> tuple[np.ndarray, int, str]:
     try:
         # From memory, so that the name cannot stand for the format (.raw would be taken as headerless).
         with soundfile.SoundFile(io.BytesIO(path.read_bytes())) as file:
-            samples = file.read(dtype="float32", always_2d=True)
             rate, kind = file.samplerate, f"{file.format} {file.subtype}"
+            samples = _blocks(file, path)
     except (soundfile.SoundFileError, TypeError) as error:
         raise ValueError(f"{path} cannot be read as sound ({error}): give a WAV, FLAC, OGG or MP3 file, or convert it "
                          "with 'ffmpeg -i FILE out.wav'") from error
     if samples.shape[0] == 0:
         raise ValueError(f"{path} holds a header but no samples: record or copy it again")
     return samples, rate, kind
+
+
+def _blocks(file: soundfile.SoundFile, path: Path) -> np.ndarray:
+    """All that there is, float32 [n, channels]. ValueError where a recording cannot be like that."""
+    low, high = RATES
+    if not low <= file.samplerate <= high:
+        raise ValueError(f"{path} says {file.samplerate} samples a second: give a file with {low} to {high}")
+    blocks, count = [np.zeros((0, file.channels), np.float32)], 0
+    while len(block := file.read(max(_BLOCK // file.channels, 1), dtype="float32", always_2d=True)):
+        blocks.append(block)
+        count += len(block)
+        if count > LONGEST_S * file.samplerate:
+            raise ValueError(f"{path} is longer than {LONGEST_S // 3600} hours: cut it into pieces")
+    return np.concatenate(blocks)
 
 
 def _clean(samples: np.ndarray, notes: list[str]) -> np.ndarray:

@@ -17,6 +17,7 @@ from .pdu import PduDoor, PduError, entry, integer
 
 SEQUENCES = 1 << 40
 QUEUE_LIMIT = 10_000  # bursts; a sender that far ahead of its radio will never be caught up with
+OPEN_LIMIT = 256  # bursts of which some packets came: as many as a header can number
 IDLE_S = 0.002
 SILENCE_S = 0.001  # the most that a burst waits for a piece of silence to end
 CATCH_UP = 0.9  # of a period: how soon bursts may follow one another after one was late
@@ -83,7 +84,8 @@ class burst_modulator(PduDoor, gr.sync_block):
         self._since = self.samples_per_period  # from the start of the last burst to the end of what is prepared
         self._late = 0.0  # samples by which bursts are behind
         self.bursts = 0
-        self._open: dict[int, dict[int, np.ndarray]] = {}  # packets of incomplete bursts, by sequence and group
+        # Packets of incomplete bursts, by sequence and profile, then by group.
+        self._open: dict[tuple[int, int], dict[int, np.ndarray]] = {}
         self._queue: deque[tuple[LinkProfile, int, np.ndarray]] = deque()
         self._pending = np.zeros(0, np.complex64)
         self.accept(np.complex64, self._collect)
@@ -104,8 +106,10 @@ class burst_modulator(PduDoor, gr.sync_block):
             return
         group = integer(meta, "group", len(packets))
         self._check_length(symbols, packets[group].symbols)
-        parts = self._open.setdefault(sequence, {})
+        parts = self._open.setdefault((sequence, profile.id), {})
         parts[group] = symbols
+        if len(self._open) > OPEN_LIMIT:
+            self._drop_oldest()
         if len(parts) == len(packets):
             self._complete(profile, sequence, np.concatenate([parts[i] for i in range(len(packets))]))
 
@@ -126,14 +130,20 @@ class burst_modulator(PduDoor, gr.sync_block):
 
     def _complete(self, profile: LinkProfile, sequence: int, payload: np.ndarray) -> None:
         """Queue a burst. Packets come in order, so bursts that were begun before it will not be completed any more."""
-        for earlier in list(self._open):
-            parts = self._open.pop(earlier)
-            if earlier == sequence:
+        while self._open:
+            if next(iter(self._open)) == (sequence, profile.id):
+                self._open.pop((sequence, profile.id))
                 break
-            self.drop(f"burst {earlier} is missing packets, it has {len(parts)}")
+            self._drop_oldest()
         if len(self._queue) >= QUEUE_LIMIT:
             raise PduError(f"{QUEUE_LIMIT} bursts wait already: they come faster than the stream takes them")
         self._queue.append((profile, sequence, payload))
+
+    def _drop_oldest(self) -> None:
+        """Give up the burst that was begun first."""
+        (sequence, _), parts = next(iter(self._open.items()))
+        del self._open[next(iter(self._open))]
+        self.drop(f"burst {sequence} is missing packets, it has {len(parts)}")
 
     def work(self, input_items, output_items) -> int:
         out = output_items[0]

@@ -10,11 +10,12 @@ from gnuradio import gr
 from ..audio.follower import Follower
 from ..link import FRAME, Link, speak
 from ..lm.conceal import Estimate
-from ..profile import SAMPLE_RATE, load_ladder
-from .pdu import PduDoor, PduError, entry
+from ..profile import MAX_LAYERS, SAMPLE_RATE, load_ladder
+from .pdu import PduDoor, PduError, numbers
 
 IDLE_S = 0.004
 ROOM_S = 0.1  # the longest wait for a sound card to take something
+LOUDEST = 1e6  # of a latent's values; those of speech stay below a hundred
 BUFFER = 1024  # samples behind a playout buffer, all of them delay: a page of memory, GNU Radio cannot do with less
 
 
@@ -58,14 +59,22 @@ class codec_decoder(PduDoor, gr.sync_block):
         self.accept(np.float32, self._collect)
 
     def _collect(self, meta, data) -> None:
-        layers, gain = entry(meta, "layers"), entry(meta, "gain")
+        layers, gain = numbers(meta, "layers", int), numbers(meta, "gain")
         frames = data.size // self._width
-        if data.size != frames * self._width or np.size(layers) != frames or not np.isfinite(data).all():
+        if not frames or data.size != frames * self._width or np.shape(layers) != (frames,):
             raise PduError(f"{data.size} values with {np.size(layers)} layer counts are no latents of {self._width}")
         gain = np.ones(1, np.float32) if gain is None else np.asarray(gain, np.float32)
         concealed = np.zeros(frames, bool)
         self.samples += frames * FRAME
         estimate = Estimate(data.reshape(frames, self._width), np.asarray(layers, int), gain, concealed)
+        if layers.min() < 0 or layers.max() > MAX_LAYERS:
+            raise PduError(f"the entry soundspring_layers must have numbers from 0 to {MAX_LAYERS}")
+        gain = np.ones(frames + 1, np.float32) if gain is None else gain
+        if gain.shape != (frames + 1,) or not (0 <= gain.min() and gain.max() <= 1):
+            raise PduError(f"the entry soundspring_gain must have {frames + 1} numbers from 0 to 1")
+        if not np.abs(data).max() <= LOUDEST:
+            raise PduError("latents that are not finite, or beyond all speech")
+        estimate = Estimate(data.reshape(frames, self._width), layers, gain, np.zeros(frames, bool))
         if self.follower is None:
             self._queue.append(estimate)
         else:

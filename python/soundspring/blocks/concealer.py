@@ -6,7 +6,7 @@ import pmt
 
 from ..link import Link
 from ..profile import load_ladder
-from .pdu import PduBlock, PduError, entry, integer, with_entry
+from .pdu import PduBlock, PduError, entry, integer, numbers, with_entry
 
 
 class concealer(PduBlock):
@@ -40,15 +40,14 @@ class concealer(PduBlock):
 
     def process(self, meta, data):
         shape = (self._profile.superframe, self._profile.layers)
-        received = entry(meta, "received", np.ones(data.size, np.uint8))
-        if data.size != shape[0] * shape[1] or np.size(received) != data.size:
+        received = numbers(meta, "received", bool)
+        received = np.ones(data.size, bool) if received is None else received
+        if data.size != shape[0] * shape[1] or received.shape != data.shape:
             raise PduError(f"{data.size} tokens where the profile has {shape[0]} frames of {shape[1]} layers")
         if data.min() < 0 or data.max() > 1023:
             raise PduError("tokens must be 0..1023")
-        sent = entry(meta, "sent")
-        if sent is not None:
-            sent = integer(meta, "sent", shape[1] + 1)
-        estimate = self._concealer.push(data.reshape(shape), np.asarray(received, bool).reshape(shape), sent)
+        sent = None if entry(meta, "sent") is None else integer(meta, "sent", shape[1] + 1)
+        estimate = self._concealer.push(data.reshape(shape), received.reshape(shape), sent)
         if estimate is None:
             return []
         self.frames_concealed += int(estimate.concealed.sum())

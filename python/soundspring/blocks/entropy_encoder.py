@@ -6,9 +6,10 @@ import pmt
 
 from ..link import Counts, Link
 from ..profile import LinkProfile, load_ladder
-from .pdu import PORT, PduBlock, PduError, clock, entry, rung_of, with_entry
+from .pdu import PORT, PduBlock, PduError, clock, numbers, rung_of, with_entry
 
 RUNG = pmt.intern("rung")
+SWITCHES = 1000  # changes of the rung that may be asked for beforehand
 
 
 def _place(profile: int, sequence: int, group: int) -> pmt.pmt_base:
@@ -45,7 +46,8 @@ class entropy_encoder(PduBlock):
         link = Link(load_ladder(profile))
         self._profile, self._ladder, self._switches = link.profile, link.ladder, {}
         self.set_rung(rung)
-        silence = np.zeros((self._profile.superframe, link.models.lm.codebooks.shape[2]), np.float32)  # to warm up
+        self._width = link.models.lm.codebooks.shape[2]
+        silence = np.zeros((self._profile.superframe, self._width), np.float32)  # to warm up
         link.entropy_encoder().push(latent=silence)
         self._encoder = link.entropy_encoder()
         self.counts = Counts()
@@ -63,8 +65,10 @@ class entropy_encoder(PduBlock):
         self._asked = rung
 
     def switch(self, rung: int, first: int) -> None:
-        """The same from superframe number `first` on."""
+        """The same from superframe number `first` on; ValueError too where `SWITCHES` wait already."""
         self._ladder.rung(rung)
+        if first not in self._switches and len(self._switches) >= SWITCHES:
+            raise ValueError(f"rung: {SWITCHES} changes wait already")
         self._switches[first] = rung
 
     def _switch(self, message: pmt.pmt_base) -> None:
@@ -85,9 +89,11 @@ class entropy_encoder(PduBlock):
         return self._ladder.rung(self._asked)
 
     def process(self, meta, data):
-        shape, latent = (self._profile.superframe, self._profile.layers), entry(meta, "latent")
+        shape, latent = (self._profile.superframe, self._profile.layers), numbers(meta, "latent")
         if latent is not None:
-            latent = np.asarray(latent, np.float32).reshape(shape[0], -1)
+            if latent.size != shape[0] * self._width or not np.isfinite(latent).all():
+                raise PduError(f"{latent.size} values are no latents of {shape[0]} frames of {self._width}")
+            latent = latent.reshape(shape[0], self._width)
         if data.size != shape[0] * shape[1] and (data.size or latent is None):
             raise PduError(f"{data.size} tokens where the profile has {shape[0]} frames of {shape[1]} layers")
         tokens = data.reshape(shape) if data.size else None

@@ -4,6 +4,8 @@
 from ..channel.loss import parse_loss
 from .pdu import PduBlock, PduError, integer
 
+FURTHEST = 1 << 20  # packets from one that comes to the next: many hours
+
 
 class packet_loss(PduBlock):
     """Lets PDUs of any vector type pass or drops them, as a seeded loss process says; those that pass stay unchanged.
@@ -44,6 +46,8 @@ class packet_loss(PduBlock):
         place = integer(meta, "sequence", 1 << 40) * self._groups + integer(meta, "group", self._groups)
         if place < self._drawn:
             raise PduError(f"packet {place} comes late or twice; its draw is gone")
+        if place - self._drawn > FURTHEST:
+            raise PduError(f"packet {place} is {place - self._drawn} further than the one before: no loss is that long")
         return place + 1 - self._drawn
 
     def process(self, meta, data):

@@ -90,6 +90,19 @@ def integer(meta: pmt.pmt_base, name: str, limit: int) -> int:
     return value
 
 
+def numbers(meta: pmt.pmt_base, name: str, dtype: type = np.float32) -> np.ndarray | None:
+    """One of our entries that is a number or a vector of them, as an array of `dtype`, [] or [n]; None where there is
+    none. PduError where it is something else."""
+    value = entry(meta, name)
+    if value is None:
+        return None
+    array = np.asarray(value) if isinstance(value, int | float | np.ndarray) else np.zeros(0, object)
+    if array.dtype.kind not in "iuf" or array.ndim > 1:
+        raise PduError(f"the entry {PREFIX}{name} must be a number or a vector of numbers")
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
+
+
 def rung_of(message: pmt.pmt_base) -> tuple[int, int | None]:
     """The rung that a message asks for, and the superframe from which on; None: from the next.
 
@@ -135,7 +148,7 @@ def of_group(meta: pmt.pmt_base, choices):
     """
     if isinstance(choices, dict):
         profile = entry(meta, "profile")
-        if profile not in choices:
+        if not isinstance(profile, int) or profile not in choices:
             raise PduError(f"the entry {PREFIX}profile must be one of {sorted(choices)}, not {profile!r}")
         choices = choices[profile]
     return choices[0] if len(choices) == 1 else choices[integer(meta, "group", len(choices))]
@@ -172,16 +185,20 @@ class PduDoor:
     def receive(self, message: pmt.pmt_base) -> None:
         """Handler of the port: GNU Radio calls it by this name."""
         try:
-            due = due_of(message)
-            if due is None:
-                self._handle(*take_apart(message, self._accepted))
-            else:
-                self.on_clock(due)
+            self.take(message)
         except ValueError as error:
             self.drop(str(error))
         except Exception as error:  # a fault of ours: an exception here would end the block's thread
             self.drop(f"{type(error).__name__}: {error}")
         self.cpu_s = time.thread_time()
+
+    def take(self, message: pmt.pmt_base) -> None:
+        """Do with a message what the block is for; ValueError, PduError among them, where it cannot be used."""
+        due = due_of(message)
+        if due is None:
+            self._handle(*take_apart(message, self._accepted))
+        else:
+            self.on_clock(due)
 
     def on_clock(self, due: int) -> None:
         """A clock PDU came; blocks that end a chain of PDUs have no use for it."""

@@ -4,7 +4,7 @@
 import numpy as np
 
 from ..modem.qam import demap
-from .pdu import PduBlock, entry, every, of_group, per_group
+from .pdu import PduBlock, every, numbers, of_group, per_group
 
 
 class soft_demapper(PduBlock):
@@ -37,5 +37,6 @@ class soft_demapper(PduBlock):
         self._noise_var = noise_var
 
     def process(self, meta, data):
-        noise_var = entry(meta, "noise_var", self._noise_var)
+        noise_var = numbers(meta, "noise_var")
+        noise_var = self._noise_var if noise_var is None else noise_var
         return [(meta, demap(data, noise_var, **of_group(meta, self._orders), method=self._method))]

@@ -10,7 +10,7 @@ from gnuradio import gr
 from ..analog import SymbolLink
 from ..link import Counts
 from .entropy_decoder import JUMP, KEEP, LIMIT
-from .pdu import PduDoor, PduError, entry, integer
+from .pdu import PduDoor, PduError, entry, integer, numbers
 
 IDLE_S = 0.002
 
@@ -57,7 +57,8 @@ class symbol_decoder(PduDoor, gr.sync_block):
         part = slice(0, self._symbols)
         if entry(meta, "group") is not None:
             part = self._parts[integer(meta, "group", len(self._parts))]
-        noise_var = np.asarray(entry(meta, "noise_var", ()), np.float32)
+        noise_var = numbers(meta, "noise_var")
+        noise_var = np.zeros(0, np.float32) if noise_var is None else noise_var
         if symbols.size != part.stop - part.start or noise_var.shape != symbols.shape or not (noise_var >= 0).all():
             raise PduError(f"{symbols.size} symbols with {noise_var.size} variances where {part.stop - part.start} "
                            "of each are needed")

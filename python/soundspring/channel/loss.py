@@ -143,6 +143,7 @@ class Trace:
             raise ValueError(f"loss trace {self.path} cannot be read as text: {error}") from error
         words = " ".join(line.split("#")[0] for line in lines).replace(",", " ").split()
         self._cyclic = words[:1] != ["indices"]
+        # Of a map bool [packets], of the other form the rising numbers of lost packets: there may be large ones.
         self._lost = self._read_map(words) if self._cyclic else self._read_indices(words[1:])
         self._position = 0
 
@@ -156,15 +157,14 @@ class Trace:
     def _read_indices(self, words: list[str]) -> np.ndarray:
         if not all(w.isascii() and w.isdigit() and len(w) < 10 for w in words):
             raise ValueError(f"loss trace {self.path} must hold only packet numbers from 0 on after the word 'indices'")
-        indices = np.array(words, dtype=np.int64)
-        lost = np.zeros(int(indices.max(initial=-1)) + 1, bool)
-        lost[indices] = True
-        return lost
+        return np.unique(np.array(words, dtype=np.int64))
 
     @property
     def loss_rate(self) -> float:
         """Share of lost packets in the file, up to its last entry."""
-        return float(self._lost.mean()) if self._lost.size else 0.0
+        if not self._lost.size:
+            return 0.0
+        return float(self._lost.mean() if self._cyclic else self._lost.size / (self._lost[-1] + 1))
 
     def step(self, n: int) -> np.ndarray:
         """Return bool [n], True where the packet is lost."""
@@ -172,7 +172,14 @@ class Trace:
         self._position += n
         if self._cyclic:
             return self._lost[packets % self._lost.size]
-        return np.isin(packets, np.flatnonzero(self._lost))
+        return np.isin(packets, self._lost)
+
+
+def _is_file(spec: str) -> bool:
+    try:
+        return Path(spec).is_file()
+    except OSError:  # no name that a file can have
+        return False
 
 
 def parse_loss(spec: str, seed: int = 0) -> LossProcess:
@@ -185,7 +192,7 @@ def parse_loss(spec: str, seed: int = 0) -> LossProcess:
     values = arguments.split(",") if arguments else []
     counts = {"none": 0, "bernoulli": 1, "gilbert": 2, "wlan": 0}
     if name not in counts:
-        if Path(spec).is_file():
+        if _is_file(spec):
             return Trace(spec)
         raise ValueError("loss must be none, bernoulli:P, gilbert:RATE,BURST, wlan or the path of an existing trace "
                          f"file, not {spec!r}")

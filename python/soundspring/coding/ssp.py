@@ -120,11 +120,14 @@ def _parse_header(data: bytes, start: int) -> tuple[int, SspMeta, int] | None:
     try:
         meta = SspMeta(**json.loads(data[start + _HEAD.size:end - 4]))
         model_id(meta.model, 16)
+        for name, kind_of in (("model", str), ("profile", str), ("settings", dict)):
+            if not isinstance(getattr(meta, name), kind_of):
+                raise ValueError(f"{name}: must be a {kind_of.__name__}")
         for name, low, high in (("samples", 0, MAX_SAMPLES), ("sample_rate", 1, 1 << 32), ("packets", 0, 1 << 32)):
             value = getattr(meta, name)
             if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"{name}: must be {low}..{high}; got {value!r}")
-    except (ValueError, TypeError) as error:
+                raise ValueError(f"{name}: must be an integer {low}..{high}")
+    except (ValueError, TypeError, RecursionError) as error:
         raise SspError(f"header intact but not understood ({error}); use a newer release") from error
     return kind, meta, end - start
 

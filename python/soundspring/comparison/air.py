@@ -17,6 +17,7 @@ from ..coding.packet import BurstHeader, PacketError, model_id
 from ..link import SEQUENCES, numerology_of
 from ..modem.receiver import Burst
 from ..modem.wide_search import make_receiver
+from ..untrusted import short
 from .scheme import Scheme
 from .terms import Terms
 
@@ -35,8 +36,9 @@ class Air:
     loss: str = "none"
 
     def __post_init__(self):
-        if self.name not in CHANNELS or self.name == "none":
-            raise ValueError(f"channel: {self.name!r} is not one of {', '.join(c for c in CHANNELS if c != 'none')}")
+        if not isinstance(self.name, str) or self.name not in CHANNELS or self.name == "none":
+            names = ", ".join(c for c in CHANNELS if c != "none")
+            raise ValueError(f"channel: {short(self.name)} is not one of {names}")
         parse_loss(self.loss)
 
     @property

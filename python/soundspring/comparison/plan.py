@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ..untrusted import read_mapping, short
 from .air import Air
 from .registry import expand
 from .terms import Terms
@@ -88,11 +87,7 @@ class Plan:
 def load_plan(path: str | Path) -> Plan:
     """Read a plan. Files in it are relative to its folder. Raises ValueError that names the wrong key or value."""
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"plan {path}: not YAML: {error}") from error
-    return from_dict(data, path.parent)
+    return from_dict(read_mapping(path, "plan"), path.parent)
 
 
 def from_dict(data: Any, folder: Path = Path(), find: bool = True) -> Plan:
@@ -103,11 +98,11 @@ def from_dict(data: Any, folder: Path = Path(), find: bool = True) -> Plan:
     if not isinstance(data["terms"], Mapping) or not data["terms"]:
         raise ValueError("plan: terms: expected names with a profile and schemes each")
     seconds = data.get("seconds")
-    if seconds is not None and not (_is_number(seconds) and seconds >= 0.5):
-        raise ValueError(f"plan: seconds: expected at least 0.5, or nothing for whole files, got {seconds!r}")
+    if seconds is not None and not (_is_number(seconds) and 0.5 <= seconds <= 1e6):
+        raise ValueError(f"plan: seconds: expected at least 0.5, or nothing for whole files, got {short(seconds)}")
     seeds = _list("seeds", data.get("seeds", [0]))
-    if any(not isinstance(s, int) or s < 0 for s in seeds) or len(set(seeds)) < len(seeds):
-        raise ValueError(f"plan: seeds: expected whole numbers from 0, each once, got {list(seeds)}")
+    if any(not isinstance(s, int) or not 0 <= s < 1 << 63 for s in seeds) or len(set(seeds)) < len(seeds):
+        raise ValueError(f"plan: seeds: expected whole numbers from 0, each once, got {short(seeds)}")
     contests = tuple(_contest(str(name), values, airs) for name, values in data["terms"].items())
     return Plan(str(data["name"]), contests, _files(data["files"], folder) if find else {}, seconds, seeds, dict(data))
 
@@ -115,12 +110,12 @@ def from_dict(data: Any, folder: Path = Path(), find: bool = True) -> Plan:
 def _contest(name: str, data: Any, airs: tuple[Air, ...]) -> Contest:
     where = f"terms {name}"
     if not re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII):
-        raise ValueError(f"plan: terms: {name!r}: expected a name of letters, digits and dashes")
+        raise ValueError(f"plan: terms: {short(name)}: expected a name of letters, digits and dashes")
     _keys(where, data, {"profile", "schemes"}, {"papr_db", "channels", "listen"})
-    terms = Terms.of(data["profile"], float(data.get("papr_db", 10.0)))
+    terms = Terms.of(str(data["profile"]), _number(f"{where}: papr_db", data.get("papr_db", 10.0)))
     schemes = [s for spec in _list("schemes", data["schemes"]) for s in expand(str(spec), terms)]
     own = _airs(f"{where}: channels", data["channels"]) if "channels" in data else airs
-    listen = tuple(float(x) for x in data.get("listen", ()))
+    listen = tuple(_number(f"{where}: listen", x) for x in _list("listen", data["listen"])) if "listen" in data else ()
     if missing := set(listen) - {a.snr_db for a in own}:
         raise ValueError(f"plan: {where}: listen: no channel is measured at {min(missing):g} dB")
     return Contest(name, terms, tuple(dict.fromkeys(schemes)), own, listen)
@@ -131,9 +126,9 @@ def _airs(where: str, data: Any) -> tuple[Air, ...]:
     out = []
     for channel in _list(where, data):
         _keys(f"{where}", channel, {"name", "snr_db"}, _AIR | {"loss"})
-        fixed = {k: v for k, v in channel.items() if k in _AIR}
+        fixed = {k: v if k == "name" else _number(k, v) for k, v in channel.items() if k in _AIR}
         losses = _list("loss", channel.get("loss", ["none"]))
-        out += [Air(**fixed, snr_db=float(snr), loss=str(loss))
+        out += [Air(**fixed, snr_db=_number("snr_db", snr), loss=str(loss))
                 for snr in _list("snr_db", channel["snr_db"]) for loss in losses]
     return tuple(dict.fromkeys(out))
 
@@ -150,15 +145,19 @@ def _files(patterns: Any, folder: Path) -> dict[str, Path]:
 def _matching(pattern: str, folder: Path) -> Sequence[Path]:
     place = Path(pattern)
     base = Path(place.anchor) if place.is_absolute() else folder
-    found = sorted(base.glob(str(place.relative_to(place.anchor)))) if "*" in pattern else [base / pattern]
-    if not found or not all(p.is_file() for p in found):
+    try:
+        found = sorted(base.glob(str(place.relative_to(place.anchor)))) if "*" in pattern else [base / pattern]
+        good = bool(found) and all(p.is_file() for p in found)
+    except (OSError, ValueError, NotImplementedError) as error:  # names that no file can have
+        raise ValueError(f"plan: files: {short(pattern)} is no pattern of files ({error})") from error
+    if not good:
         raise ValueError(f"plan: files: there is no {base / pattern}")
     return found
 
 
 def _keys(where: str, data: Any, needed: set[str], optional: set[str]) -> None:
     if not isinstance(data, Mapping):
-        raise ValueError(f"plan: {where}: expected a mapping, got {data!r}")
+        raise ValueError(f"plan: {where}: expected a mapping, got {short(data)}")
     if unknown := sorted(map(str, data.keys() - needed - optional)):
         raise ValueError(f"plan: {where}: unknown key {', '.join(unknown)}; known are "
                          f"{', '.join(sorted(needed | optional))}")
@@ -168,9 +167,15 @@ def _keys(where: str, data: Any, needed: set[str], optional: set[str]) -> None:
 
 def _list(name: str, value: Any) -> tuple:
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"plan: {name}: expected a list, got {value!r}")
+        raise ValueError(f"plan: {name}: expected a list, got {short(value)}")
     return tuple(value)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+
+
+def _number(where: str, value: Any) -> float:
+    if not _is_number(value):
+        raise ValueError(f"plan: {where}: expected a number, got {short(value)}")
+    return float(value)

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from .. import __version__, weights
+from ..untrusted import read_mapping
 from .plan import Plan, from_dict
 
 FIELDS = (
@@ -109,7 +110,7 @@ def read(folder: str | Path) -> tuple[Plan, dict, list[dict]]:
         texts[name] = (folder / name).read_text(encoding="utf-8")
     whole = texts["rows.csv"][: texts["rows.csv"].rfind("\n") + 1]
     rows = [{k: v if k in _WORDS else _number(v) for k, v in row.items()} for row in _parse(whole)]
-    plan = from_dict(yaml.safe_load(texts["plan.yaml"]), folder, False)
+    plan = from_dict(read_mapping(folder / "plan.yaml", "plan"), folder, False)
     return plan, json.loads(texts["about.json"]), rows
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..untrusted import short
 
 # format -> numpy type of I and of Q, value of full scale
 FORMATS = {"cf32_le": ("<f4", 1.0), "ci16_le": ("<i2", 32767.0)}
@@ -48,13 +49,21 @@ def read(path: str | Path) -> Recording:
         about, captures = content["global"], content.get("captures") or [{}]
         form, rate, channels = about["core:datatype"], about.get("core:sample_rate"), about.get("core:num_channels", 1)
         frequency = captures[0].get("core:frequency")
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"{meta}: not SigMF metadata ({type(error).__name__}: {error})") from error
-    if form not in FORMATS or channels != 1:
-        raise ValueError(f"{meta}: {channels} channel(s) of {form}; one of {' or '.join(FORMATS)} can be read")
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate <= 0:
-        raise ValueError(f"{meta}: core:sample_rate is {rate!r}; write the rate there, in samples per second")
-    return Recording(data, form, float(rate), frequency)
+    if not isinstance(form, str) or form not in FORMATS or channels != 1:
+        raise ValueError(f"{meta}: {short(channels)} channel(s) of {short(form)}; one of {' or '.join(FORMATS)} can be "
+                         "read")
+    if not _is_frequency(rate) or rate <= 0:
+        raise ValueError(f"{meta}: core:sample_rate is {short(rate)}; write the rate there, in samples per second")
+    if frequency is not None and not _is_frequency(frequency):
+        raise ValueError(f"{meta}: core:frequency is {short(frequency)}; write it in Hz, or leave it out")
+    return Recording(data, form, float(rate), None if frequency is None else float(frequency))
+
+
+def _is_frequency(value: object) -> bool:
+    """A number that a radio can be tuned to or run at."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
 def write(path: str | Path, form: str, rate: float, frequency: float | None = None, text: str = "") -> Recording:
