@@ -191,8 +191,9 @@ class Unwrapper:
     """Superframe numbers from 8-bit ones: the number nearest to what the arrival time says.
 
     Each burst sets the clock for the next ones, so that neither a drift of the sender's clock nor its pauses add up.
-    One that is more than `SLIP` numbers off begins another transmission, a restart of the sender for instance: it is
-    numbered `RESTART` further on, which no loss can be taken for.
+    One that is more than `SLIP` numbers off may begin another transmission, a restart of the sender for instance: it is
+    numbered `RESTART` further on, which no loss can be taken for. If the next burst goes on from there it was one; else
+    it was a header that noise had changed, and the clock is what it was.
 
     period: samples from burst to burst. origin: sample at which superframe 0 starts, by the last burst; None: the first
     one tells.
@@ -203,16 +204,26 @@ class Unwrapper:
 
     def __init__(self, period: int, origin: int | None = None):
         self.period, self.origin = period, origin
+        self._suspect: int | None = None  # the origin by a burst that may have begun another transmission
 
     def __call__(self, sequence: int, start_sample: int) -> int:
         if self.origin is None:
             self.origin = start_sample - sequence * self.period
-        expected = round((start_sample - self.origin) / self.period)
-        number = expected + (sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
-        if abs(number - expected) > self.SLIP:
-            number += self.RESTART
-        self.origin = start_sample - number * self.period
+        for origin in (self.origin, self._suspect):
+            if origin is not None:
+                number, slip = self._nearest(origin, sequence, start_sample)
+                if slip <= self.SLIP:
+                    self.origin, self._suspect = start_sample - number * self.period, None
+                    return number
+        number = self._nearest(self.origin, sequence, start_sample)[0] + self.RESTART
+        self._suspect = start_sample - number * self.period
         return number
+
+    def _nearest(self, origin: int, sequence: int, start_sample: int) -> tuple[int, int]:
+        """The number nearest to what the time says, and how far it is from that."""
+        expected = round((start_sample - origin) / self.period)
+        number = expected + (sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
+        return number, abs(number - expected)
 
     def anew(self) -> None:
         """What comes next is another transmission, whatever its number."""

@@ -84,15 +84,13 @@ def run(name: str, options: list[str]) -> subprocess.CompletedProcess:
 
 
 def keep(name: str, folders: list[Path]) -> None:
-    """Write the fewest inputs that cover what those in the folders do to the corpus."""
-    with tempfile.TemporaryDirectory() as work:
-        run(name, [work, *map(str, folders), "-merge=1"])
-        chosen = {path.name: path.read_bytes() for path in sorted(Path(work).iterdir())}
+    """Write all inputs in the folders that are not long to the corpus."""
+    inputs = {path.name: path.read_bytes() for folder in folders for path in folder.iterdir()}
     path = HERE / "corpus" / f"{name}.zip"
     path.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for key, data in chosen.items():
-            if len(data) <= KEEP_BYTES:
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, data in sorted(inputs.items()):
+            if len(data) <= KEEP_BYTES and not key.startswith("seed"):
                 archive.writestr(zipfile.ZipInfo(key), data, zipfile.ZIP_DEFLATED)
 
 

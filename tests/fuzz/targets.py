@@ -10,6 +10,8 @@ from __future__ import annotations
 import binascii
 import copy
 import functools
+import importlib
+import importlib.util
 import io
 import json
 import os
@@ -29,7 +31,6 @@ from soundspring.coding.range_coder import Decoder, Encoder
 
 TARGETS: dict[str, Callable[[bytes], None]] = {}
 FOLDER = Path(__file__).parent
-MODELS_VARIABLE = "SOUNDSPRING_MODELS"
 
 
 def target(function: Callable[[bytes], None]) -> Callable[[bytes], None]:
@@ -121,7 +122,7 @@ def _disturb(source: Bytes, node, key) -> None:
     elif what == 1 and isinstance(node, dict):
         node[source.pick(ODD[3:6] + (1, None))] = source.pick(ODD)
     elif what == 2 and isinstance(node, list):
-        node.append(copy.deepcopy(node[key]))
+        node.append(node[key])  # in YAML an alias
     elif what == 3:
         node[key] = source.number(4, signed=True)
     elif what == 4:
@@ -210,17 +211,21 @@ def range_code(data: bytes) -> None:
         assert np.array_equal(again.finish(), np.trim_zeros(bits, "b"))
 
 
-@functools.lru_cache
 def _models():
-    """Tiny models, made once a process."""
+    """Tiny models, made once a process; blocks find them too."""
+    os.environ["SOUNDSPRING_MODELS"] = str(place() / "models")
+    return _tiny_models()
+
+
+@functools.lru_cache
+def _tiny_models():
     import torch
-    from conftest import write_tiny_models
     from soundspring.link import Models
 
     torch.set_num_threads(1)
-    folder = place() / "models"
-    write_tiny_models(folder)
-    os.environ[MODELS_VARIABLE] = str(folder)
+    spec = importlib.util.spec_from_file_location("tiny_models", FOLDER.parent / "conftest.py")
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    module.write_tiny_models(place() / "models")
     models = Models()
     models.load()
     return models
@@ -447,21 +452,18 @@ def losses(data: bytes) -> None:
 
 ENTRIES = ("sequence", "group", "profile", "ok", "due", "received", "sent", "layers", "gain", "latent", "noise_var",
            "snr_db", "rung", "frames")
-VECTORS = (np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64, np.complex64,
+VECTORS = (np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64, np.complex64,
            np.complex128)
 
 
 @functools.lru_cache
 def _blocks() -> dict:
     """Every block with a message port, on tiny models; those that make a stream, with what takes some of it."""
-    from soundspring import blocks
-
     _models()
-    b = {name: getattr(__import__(f"soundspring.blocks.{name}", fromlist=[name]), name) for name in (
+    b = {name: getattr(importlib.import_module(f"soundspring.blocks.{name}"), name) for name in (
         "burst_modulator", "codec_decoder", "concealer", "entropy_decoder", "entropy_encoder", "jscc_decoder",
         "ldpc_decoder", "ldpc_encoder", "packet_formatter", "packet_loss", "packet_parser", "qam_mapper",
         "rate_controller", "soft_demapper")}
-    assert blocks
     made = {name: make() for name, make in b.items()}
     made["packet_loss_by_place"] = b["packet_loss"]("gilbert:0.1,3", groups=2)
     made["codec_decoder_with_playout"] = b["codec_decoder"](playout_ms=60)

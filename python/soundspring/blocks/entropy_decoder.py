@@ -11,7 +11,17 @@ from .pdu import PORT, PduBlock, PduError, clock, entry, integer, put_together, 
 
 LIMIT = 1 << 40
 KEEP = 1000  # superframes whose fates are remembered one by one, on the air
-JUMP = 600  # superframes; a longer gap is a new start, not a loss
+JUMP = 600  # superframes; a longer gap is a new start, not a loss, if a second superframe follows there
+
+
+def far_from(sequence: int, following: int, far: dict) -> bool:
+    """Whether a superframe is so far from the one that should follow that it belongs to what is held in `far`.
+
+    far: superframes by number that came from far away; those that did not come with this one are taken out.
+    """
+    if abs(sequence - following) <= JUMP or any(abs(sequence - s) > JUMP for s in far):
+        far.clear()
+    return abs(sequence - following) > JUMP
 
 
 class entropy_decoder(PduBlock):
@@ -49,6 +59,7 @@ class entropy_decoder(PduBlock):
         self._repair = Repair(len(self._profile.copies) if copies else 0)
         self._next, self.end = first_sequence, LIMIT
         self._open: dict[int, tuple[LinkProfile, dict[int, np.ndarray | None]]] = {}
+        self._far: dict[int, tuple[LinkProfile, dict[int, np.ndarray | None]]] = {}  # perhaps another transmission
         self.counts = Counts(keep=KEEP if first_sequence < 0 else None)
 
     def process(self, meta, data):
@@ -58,12 +69,18 @@ class entropy_decoder(PduBlock):
         if data.size and data.max() > 1:
             raise PduError("bits must be 0 or 1, one a byte")
         out = []
-        if self._next < 0 or abs(sequence - self._next) > JUMP:
-            out = self._restart(sequence)
-        if sequence < self._next:
+        if self._next < 0:
+            self._restart(sequence)
+        far = far_from(sequence, self._next, self._far)
+        if sequence < self._next and not far:
             raise PduError(f"superframe {sequence} comes late or twice")
-        packets = self._open.setdefault(sequence, (profile, {}))[1]
+        packets = (self._far if far else self._open).setdefault(sequence, (profile, {}))[1]
         packets[group] = data if entry(meta, "ok", True) else None
+        if far:
+            if len(self._far) < 2:
+                return []
+            out = self._restart(min(self._far))
+            self._open, self._far = self._far, {}
         stop = sequence
         while stop in self._open and len(self._open[stop][1]) == self._open[stop][0].packets:
             stop += 1

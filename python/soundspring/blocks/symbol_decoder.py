@@ -9,7 +9,7 @@ from gnuradio import gr
 
 from ..analog import SymbolLink
 from ..link import Counts
-from .entropy_decoder import JUMP, KEEP, LIMIT
+from .entropy_decoder import JUMP, KEEP, LIMIT, far_from
 from .pdu import PduDoor, PduError, entry, integer, numbers
 
 IDLE_S = 0.002
@@ -47,6 +47,7 @@ class symbol_decoder(PduDoor, gr.sync_block):
         self._decoder.reset()
         self._next, self._idle = first_sequence, bool(idle)
         self._open: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # symbols and noise of superframes not complete
+        self._far: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # perhaps of another transmission
         self._queue: deque[tuple[np.ndarray, np.ndarray] | None] = deque()  # None: another transmission begins
         self._pending = np.zeros(0, np.float32)
         self.counts = Counts(keep=KEEP if first_sequence < 0 else None)
@@ -62,12 +63,18 @@ class symbol_decoder(PduDoor, gr.sync_block):
         if symbols.size != part.stop - part.start or noise_var.shape != symbols.shape or not (noise_var >= 0).all():
             raise PduError(f"{symbols.size} symbols with {noise_var.size} variances where {part.stop - part.start} "
                            "of each are needed")
-        if self._next < 0 or abs(sequence - self._next) > JUMP:
+        if self._next < 0:
             self._restart(sequence)
-        if sequence < self._next:
+        far = far_from(sequence, self._next, self._far)
+        if sequence < self._next and not far:
             raise PduError(f"superframe {sequence} comes late or twice")
-        own = self._open.setdefault(sequence, self._nothing())
+        own = (self._far if far else self._open).setdefault(sequence, self._nothing())
         own[0][part], own[1][part] = symbols, noise_var
+        if far:
+            if len(self._far) < 2:
+                return
+            self._restart(min(self._far))
+            self._open, self._far = self._far, {}
         stop = sequence
         while stop in self._open and np.isfinite(self._open[stop][1]).all():
             stop += 1
