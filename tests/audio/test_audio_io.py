@@ -134,3 +134,30 @@ def test_wrong_arguments_are_named():
         wav_bytes(np.zeros(10), 0)
     with pytest.raises(ValueError, match="one-dimensional"):
         to_pcm16(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("rate", [1, 8, 999, 1_000_001, 2_000_000_000])
+def test_rates_that_no_recording_has_are_refused(tmp_path, rate):
+    """One sample a second would become sixteen thousand times its size."""
+    (tmp_path / "a.wav").write_bytes(wav_bytes(np.zeros(1000), rate))
+    with pytest.raises(ValueError, match=f"says {rate} samples"):
+        read(tmp_path / "a.wav")
+
+
+def test_a_header_that_promises_too_much_costs_no_memory(tmp_path):
+    """A FLAC stream may claim 2^36 samples of each channel: 256 GiB, of which a few kilobytes are there."""
+    import tracemalloc
+
+    soundfile.write(tmp_path / "a.flac", _tone(16_000), 16_000)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21] |= 0x0F  # the upper 4 of the 36 bits that count samples, in STREAMINFO
+    data[22:26] = b"\xff" * 4
+    (tmp_path / "a.flac").write_bytes(data)
+    tracemalloc.start()
+    try:
+        read(tmp_path / "a.flac")
+    except ValueError as error:  # libsndfile looks for the end
+        assert "cannot be read as sound" in str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6

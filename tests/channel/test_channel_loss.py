@@ -142,3 +142,15 @@ def test_markov_arguments_are_checked():
         MarkovLoss([[1.5, -0.5], [0.5, 0.5]], [0.0, 1.0])
     with pytest.raises(ValueError, match="both be 0"):
         GilbertElliott(0.0, 0.0)
+
+
+def test_a_large_index_costs_no_memory(tmp_path):
+    (tmp_path / "far").write_text("indices 999999999 3")
+    process = Trace(tmp_path / "far")
+    assert process.step(5).tolist() == [False, False, False, True, False]
+    assert process.loss_rate == pytest.approx(2e-9) and process._lost.nbytes < 100
+
+
+def test_what_cannot_be_a_file_is_no_loss():
+    with pytest.raises(ValueError, match="loss must be"):
+        parse_loss("x" * 5000)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import logging
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -130,3 +132,14 @@ def test_writing_nonsense_raises(path):
         with pytest.raises(ValueError, match=text):
             ssp.write_ssp(path, meta, sent)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("text", [b"[" * 2000, b'{"model":["a","b"],"profile":"x","samples":1}',
+                                  b'{"model":"0123456789abcdef","profile":5,"samples":1}',
+                                  b'{"model":"0123456789abcdef","profile":"x","samples":1,"settings":[]}',
+                                  b'{"model":"0123456789abcdef","profile":"x","samples":1e400}'])
+def test_a_header_with_a_right_checksum_and_wrong_contents(path, text):
+    body = struct.pack(">4sBH", ssp.MARK, 0, len(text)) + text
+    path.write_bytes(body + struct.pack(">I", zlib.crc32(body)))
+    with pytest.raises(ssp.SspError, match="not understood"):
+        ssp.read_ssp(path)

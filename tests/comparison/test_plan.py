@@ -75,3 +75,22 @@ def test_a_broken_file_is_named(folder):
 def test_the_plans_of_the_repository_can_be_read(path):
     plan = load_plan(path)
     assert sum(1 for _ in plan.cells()) > 20
+
+
+@pytest.mark.parametrize(("key", "value", "word"), [
+    ("files", ["x" * 5000], "files"), ("files", ["**x*"], "files"), ("seconds", float("inf"), "seconds"),
+    ("seeds", [2**70], "seeds"), ("channels", [{"name": [], "snr_db": [1]}], "channel"),
+    ("channels", [{"name": "awgn", "snr_db": [[]]}], "snr_db"),
+    ("channels", [{"name": "awgn", "snr_db": [1], "cfo_hz": "far"}], "cfo_hz")])
+def test_values_of_the_wrong_kind_are_named(folder, key, value, word):
+    with pytest.raises(ValueError, match=word):
+        from_dict(changed(**{key: value}), folder)
+
+
+@pytest.mark.parametrize(("key", "value"), [("papr_db", []), ("papr_db", None), ("listen", 5), ("listen", [{}]),
+                                            ("profile", ["reference"])])
+def test_terms_of_the_wrong_kind_are_named(folder, key, value):
+    data = changed()
+    next(iter(data["terms"].values()))[key] = value
+    with pytest.raises(ValueError, match=key):
+        from_dict(data, folder)

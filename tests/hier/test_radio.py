@@ -180,3 +180,26 @@ def test_a_rate_that_cannot_be():
 def test_zmq_without_a_pace_must_not_drop():
     with pytest.raises(ValueError, match="pattern=push"):
         radio_sink(f"zmq:tcp://127.0.0.1:{free_port()},pace=no", RATE)
+
+
+@pytest.mark.parametrize(("where", "key", "value"), [
+    ("global", "core:datatype", []), ("global", "core:datatype", "cf64_le"), ("global", "core:sample_rate", "NaN"),
+    ("global", "core:sample_rate", 10**400), ("global", "core:sample_rate", True), ("global", "core:num_channels", 2),
+    ("captures", "core:frequency", "high"), ("captures", "core:frequency", float("inf"))])
+def test_sigmf_metadata_of_the_wrong_kind_is_refused(tmp_path, where, key, value):
+    import json
+
+    path = tmp_path / "x.sigmf-meta"
+    sigmf.write(path, "ci16_le", 1e6, 1e8).data.write_bytes(bytes(40))
+    content = json.loads(path.read_text())
+    (content["captures"][0] if where == "captures" else content[where])[key] = float(value) if value == "NaN" else value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="x.sigmf-meta"):
+        sigmf.read(path)
+
+
+def test_sigmf_metadata_nested_too_deep(tmp_path):
+    (tmp_path / "x.sigmf-data").write_bytes(bytes(40))
+    (tmp_path / "x.sigmf-meta").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="not SigMF"):
+        sigmf.read(tmp_path / "x.sigmf-meta")

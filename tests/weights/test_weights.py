@@ -116,3 +116,36 @@ def test_weights_that_are_no_safetensors_are_refused(models):
 def test_the_doctor_survives_a_broken_configuration(models):
     (models / "codec/config.yaml").write_text("a: [1")
     assert weights.faults(models / "codec") and "config.yaml" in weights.faults(models / "codec")[0]
+
+
+@pytest.mark.parametrize("name", ["../codec/weights.safetensors", "/etc/passwd", "", 3])
+def test_weights_lie_in_their_own_folder(models, name):
+    change(models / "codec/config.yaml", sha256={name: "0" * 64})
+    with pytest.raises(ValueError, match="no file's"):
+        weights.load(models / "codec", "codec")
+
+
+@pytest.mark.parametrize(("name", "value"), [("latent", 10**12), ("latent", -1), ("dim", "16"), ("dim", True),
+                                             ("power", float("nan")), ("bands", [10**9])])
+def test_absurd_sizes_are_refused_before_memory_is_asked_for(models, name, value):
+    from soundspring.codec.api import load
+
+    sizes = yaml.safe_load((models / "codec/config.yaml").read_text())["sizes"]
+    change(models / "codec/config.yaml", sizes=sizes | {name: value})
+    with pytest.raises(ValueError, match=name):
+        load(models / "codec")
+
+
+def test_eight_bits_without_their_scale(tmp_path):
+    weights.save(tmp_path / "m", "codec", {}, {"books.int8": torch.zeros(2, 2, dtype=torch.int8)})
+    with pytest.raises(ValueError, match="books.scale"):
+        weights.load(tmp_path / "m", "codec")
+
+
+def test_a_pickle_is_no_model(models):
+    """Not even under the right name and with the right checksum."""
+    torch.save({"a": torch.zeros(3)}, models / "codec/weights.safetensors")
+    change(models / "codec/config.yaml", sha256={
+        "weights.safetensors": weights.sha256(models / "codec/weights.safetensors")})
+    with pytest.raises(ValueError, match="no tensors"):
+        weights.load(models / "codec", "codec")
