@@ -10,6 +10,8 @@ BUILD ?= $(CURDIR)/build
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH ?= torch==2.13.0+cpu
 PYTEST_ARGS ?= -n 2 --dist loadfile --durations 5
+FUZZ_RUNS ?= 1e5
+COVERED := coding fec modem channel audio burst_header rate_control profile weights untrusted
 DEMO_IN ?= examples/speech.wav
 DEMO_OUT ?= demo
 
@@ -25,11 +27,13 @@ RUN := OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen GRC_BLOCKS_PATH=$(VENV)/share
 export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint install venv doctor system clean distclean
+.PHONY: help demo test lint fuzz coverage install venv doctor system clean distclean
 
 help:
 	@echo 'make demo     send a recorded sentence through the whole system; leaves sound and a report in $(DEMO_OUT)/'
 	@echo 'make test     check the style, install, and run every test'
+	@echo 'make fuzz     send hostile input to all that reads files, packets and messages'
+	@echo 'make coverage run the tests of the pure rooms and print which lines they reach'
 	@echo 'make install  install the module into .venv (and first whatever it needs)'
 	@echo 'make doctor   say what is installed, what is wrong and how to mend it'
 	@echo 'make venv     only the Debian packages and the Python environment'
@@ -48,6 +52,16 @@ test: lint install $(STAMPS)/test
 
 lint: $(STAMPS)/test
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+# Not part of the tests, which only replay the inputs that it kept.
+fuzz: install $(STAMPS)/test
+	$(PIP) install $(CONSTRAINTS) atheris
+	$(RUN) $(VENV)/bin/python tests/fuzz/fuzz.py --runs $(FUZZ_RUNS)
+
+coverage: install $(STAMPS)/test
+	$(PIP) install $(CONSTRAINTS) pytest-cov
+	$(RUN) $(VENV)/bin/python -m pytest $(COVERED:%=tests/%) $(COVERED:%=--cov=soundspring.%) --cov-report=term-missing:skip-covered
 
 install: venv
 	@cmake -S . -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(VENV) -DPYTHON_EXECUTABLE=$(VENV)/bin/python > $(VENV)/cmake.log \

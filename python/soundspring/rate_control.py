@@ -19,7 +19,8 @@ def pick(ladder: Ladder, snr_db: float, margin_db: float = 0.0) -> int:
     Raises:
         ValueError: the ladder does not say its thresholds.
     """
-    if None in (thresholds := [p.phy.threshold_db for p in ladder.rungs]):
+    thresholds = [db for p in ladder.rungs if p.phy is not None and (db := p.phy.threshold_db) is not None]
+    if len(thresholds) < len(ladder.rungs):
         raise ValueError(f"ladder {ladder.name}: rate control needs threshold_db of every packet")
     return max([0, *(place for place, db in enumerate(thresholds) if db + margin_db <= snr_db)])
 

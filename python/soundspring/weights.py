@@ -104,7 +104,7 @@ def load(folder: Path, kind: str) -> tuple[dict, dict]:
                          "name the right folder")
     if wrong := faults(folder):
         raise ValueError(f"{'; '.join(wrong)}: install the models again")
-    tensors = {}
+    tensors: dict = {}
     for name in sorted(config["sha256"]):
         try:
             tensors |= load_file(folder / name)
@@ -156,7 +156,7 @@ def build(folder: Path, config: dict, tensors: dict, make: Callable[[dict], Modu
     return model.eval().requires_grad_(False)
 
 
-def save(folder: Path, kind: str, sizes: dict, tensors: dict, **more) -> None:
+def save(folder: Path, kind: str, sizes: dict, tensors: dict, **more: object) -> None:
     """Write weights (as float16, integers as they are) and a config.yaml that names their SHA-256."""
     import yaml
     from safetensors.torch import save_file

@@ -266,6 +266,35 @@ def test_authentication(run):
     assert all(0 < x < 5000 for cpu in f["cpu"].values() for x in cpu.values())
 
 
+def test_hours_count_every_packet(benchmark):
+    figures = benchmark("hours").main(["--quick", "--layers", "4"])
+    assert figures["good"] and figures["seconds"] == 10 and sum(figures["packets"].values()) == 200
+    assert 0 < figures["packets"]["lost"] < 60 and figures["frames_concealed"] > 0
+
+
+def test_hours_find_what_is_wrong(benchmark):
+    hours = benchmark("hours")
+    good = [{"seconds": 60.0 * n, "memory_mb": 300.0, "cost": 0.1 + 0.01 * (n % 3)} for n in range(1, 61)]
+
+    class Ends:
+        counts, dropped, samples_in, samples_out, peak = hours.Counts(packets_sent=4), 1, 3200, 3200, 0.5
+
+        class coder:
+            sequence = 2
+
+    for row in (("ok", "ok"), ("lost", "ok")):
+        Ends.counts.note(row)
+    assert all(hours.checks(good, Ends, False).values())
+    leak = [row | {"memory_mb": 300 + row["seconds"] / 60} for row in good]
+    dear = [row | {"cost": row["cost"] * (1 + row["seconds"] / 3600)} for row in good]
+    assert not hours.checks(leak, Ends, False)["memory flat"] and not hours.checks(dear, Ends, False)["cost constant"]
+    Ends.samples_out = 1600
+    assert not hours.checks(good, Ends, True)["as many samples out as in"]
+    Ends.counts.note(("desync", "ok"))
+    found = hours.checks(good, Ends, True)
+    assert not found["none out of step"] and not found["every packet has a fate"]
+
+
 def test_latency_is_found_by_correlation(benchmark, tmp_path):
     latency = benchmark("latency")
     rng = np.random.default_rng(5)

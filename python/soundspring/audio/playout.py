@@ -115,8 +115,8 @@ class PlayoutBuffer(Generic[T]):
         """Return all that is left, in order, with the gaps between; for the end of a recording."""
         self._hold = 0
         rest = []
-        while self._waiting:
-            rest.append(self.pop())
+        while self._waiting and (due := self.pop()) is not None:
+            rest.append(due)
         return rest
 
     def _start(self, sequence: int) -> None:
@@ -126,4 +126,5 @@ class PlayoutBuffer(Generic[T]):
     def _ahead(self, sequence: int) -> int:
         """Signed distance from the number due to `sequence`, the nearest way round."""
         half = self.modulus // 2
+        assert self._due is not None  # it is not asked while asleep
         return (sequence - self._due + half) % self.modulus - half

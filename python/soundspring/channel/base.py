@@ -50,7 +50,7 @@ def as_samples(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def number(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> float:
+def number(name: str, value: float | str, low: float = -math.inf, high: float = math.inf) -> float:
     """Return `value` as float; ValueError that names it unless it is finite and low <= value <= high."""
     try:
         result = float(value)

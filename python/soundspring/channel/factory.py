@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .awgn import Awgn, noise_variance
+from .base import SampleChannel
 from .fading import FlatFading, TappedDelayLine
 from .impairments import Cfo, Chain, ClockError, PhaseNoise
 
@@ -38,7 +39,7 @@ def make_channel(
         raise ValueError("snr_db must be None with the channel 'none', which has no noise; use 'awgn' for noise")
     if name == "awgn" and snr_db is None:
         raise ValueError("snr_db must be given for the channel 'awgn'")
-    parts = []
+    parts: list[SampleChannel] = []
     if name in ("rayleigh", "rician"):
         parts.append(FlatFading(doppler_hz, rate, k_factor_db if name == "rician" else None, seed))
     elif name in ("tdl-a", "tdl-c"):

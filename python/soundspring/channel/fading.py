@@ -121,7 +121,7 @@ class FlatFading(_VaryingFilter):
         """
         rng = generator(seed, "flat fading")
         self.k_factor_db = None if k_factor_db is None else number("k_factor_db", k_factor_db, -100.0, 100.0)
-        k = 0.0 if k_factor_db is None else 10.0 ** (self.k_factor_db / 10)
+        k = 0.0 if self.k_factor_db is None else 10.0 ** (self.k_factor_db / 10)
         super().__init__(np.full((1, 1), 1 / np.sqrt(1 + k)), doppler_hz, rate, rng)
         self._sight = np.sqrt(k)
         self._sight_phase = rng.uniform(0, 2 * np.pi)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .base import generator, number
 
@@ -38,7 +39,7 @@ class MarkovLoss:
     Before the first packet the chain is in its stationary distribution, so the statistics hold from packet 0 on.
     """
 
-    def __init__(self, transition: np.ndarray, loss: np.ndarray, seed: int = 0):
+    def __init__(self, transition: ArrayLike, loss: ArrayLike, seed: int = 0):
         """`transition` [S, S]: row i holds the probabilities of the state after i; `loss` [S]."""
         self.transition = np.asarray(transition, dtype=np.float64)
         self.loss = np.asarray(loss, dtype=np.float64)
@@ -96,7 +97,7 @@ class GilbertElliott(MarkovLoss):
         super().__init__([[1 - p_gb, p_gb], [p_bg, 1 - p_bg]], loss, seed)
 
     @classmethod
-    def from_rate(cls, loss_rate: float, mean_burst: float, seed: int = 0) -> GilbertElliott:
+    def from_rate(cls, loss_rate: float | str, mean_burst: float | str, seed: int = 0) -> GilbertElliott:
         """Build the chain that loses every packet of the bad state, from its loss rate and mean burst length.
 
         ValueError where there is none: bursts are at least 1 packet and the gaps between them too, which asks for

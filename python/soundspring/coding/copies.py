@@ -53,7 +53,7 @@ def walk(source: PmfSource, group: Group, code: Code, tokens: np.ndarray, layers
     for back in range(len(group.copies), 0, -1):
         begin = len(tokens) - back * group.frames
         n = int(code(_layer_counts(group.copies[back - 1]), False, np.array([layers[back - 1]]))[0])
-        for step in group.copy_schedule if n else ():
+        for step in group.copy_steps if n else ():
             frames = np.array(step) + begin
             state = source.begin(known.copy(), visible.copy())
             for layer in range(n):
@@ -66,7 +66,8 @@ def walk(source: PmfSource, group: Group, code: Code, tokens: np.ndarray, layers
 
 def write(source: PmfSource, group: Group, tokens: np.ndarray, layers: Sequence[int]) -> Copies:
     """`walk` by a writer. Raises ValueError where the logits are not safe to code upon."""
-    symbols, bits = [], 0.0
+    symbols: list[tuple[np.ndarray, int]] = []
+    bits = 0.0
 
     def note(cumulative: np.ndarray, near: bool, chosen: np.ndarray) -> np.ndarray:
         nonlocal bits

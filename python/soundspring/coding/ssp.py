@@ -87,7 +87,8 @@ def read_ssp(path: str | os.PathLike[str], model: str | None = None) -> tuple[Ss
     if model is not None and model[:16].lower() != meta.model:
         raise WrongModel(f"{path} was made with model {meta.model}, but the model loaded here is {model[:16].lower()}; "
                          "let SOUNDSPRING_MODELS name the models folder of the release that made it")
-    packets, stats, position = [], SspStats(), 0
+    packets: list[Packet] = []
+    stats, position = SspStats(), 0
     while position < len(data):
         size = _read_record(data, position, model_id(meta.model, 16), packets, stats)
         stats.skipped_bytes += not size

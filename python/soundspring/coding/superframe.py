@@ -78,7 +78,8 @@ class _History:
     """The superframes of the window, by sequence number."""
 
     def __init__(self, plan: Plan):
-        self.plan, self.slots = plan, {}
+        self.plan = plan
+        self.slots: dict[int, _Slot] = {}
 
     def open(self, sequence: int) -> _Slot:
         p = self.plan
@@ -97,7 +98,7 @@ class _History:
         needed = p.needs(group, sequence)
         back = max([len(p.group(group).copies), *(b for b, _ in needed)])
         tokens = np.zeros(((back + 1) * p.frames, p.layers), np.int16)
-        present = {}
+        present: dict[tuple[int, int], np.ndarray | None] = {}
         for b in range(back + 1):
             slot = self.slots.get(sequence - b)
             own = slice((back - b) * p.frames, (back - b + 1) * p.frames)
@@ -105,9 +106,9 @@ class _History:
                 continue
             tokens[own] = slot.tokens
             for g, mask in slot.masks.items():
-                present[b, g] = np.zeros(tokens.shape, bool)
-                present[b, g][own] = mask
-        visible = context(needed, present, tokens.shape)
+                present[b, g] = there = np.zeros(tokens.shape, bool)
+                there[own] = mask
+        visible = context(needed, present, (len(tokens), p.layers))
         return None if visible is None else (tokens, visible, back * p.frames)
 
     def mask(self, group: Group, n_layers: int) -> np.ndarray:
@@ -142,22 +143,24 @@ class SuperframeEncoder:
         Raises ValueError on another shape of the tokens, or where there are none but nothing to search in.
         """
         p = self.plan
-        room = room or p.room or (None,) * len(p.groups)
-        searching = self.search is not None and latent is not None
+        rooms: Sequence[int | None] = room or p.room or (None,) * len(p.groups)
+        search = self.search if latent is not None else None
         if tokens is None:
-            if not searching:
+            if search is None:
                 raise ValueError("tokens: needed without latents or without a search (rate_weight 0)")
             tokens = np.zeros((p.frames, p.layers), np.int16)
         if tokens.shape != (p.frames, p.layers):
             raise ValueError(f"tokens: expected shape {(p.frames, p.layers)}, got {tokens.shape}")
         sequence, slot, out = self.sequence, self.history.open(self.sequence), []
-        for index, max_bits in enumerate(room):
+        for index, max_bits in enumerate(rooms):
             group = p.group(index)
-            window, visible, offset = self.history.window(sequence, index)
+            found = self.history.window(sequence, index)
+            assert found is not None  # where packets are made none is missing
+            window, visible, offset = found
             own, choose = slice(*group.layers), None
             window[offset : offset + p.frames, own] = tokens[:, own]
-            if searching:
-                choose = self.search.above(latent, slot.tokens, slot.known(), own.start)
+            if search is not None and latent is not None:
+                choose = search.above(latent, slot.tokens, slot.known(), own.start)
             coded = encode_group(
                 self.source,
                 window,
@@ -210,7 +213,8 @@ class SuperframeDecoder:
             raise ValueError(f"payloads: expected 1 to {len(p.groups)} (None for lost ones), got {len(payloads)}")
         if self.history.slots and sequence <= max(self.history.slots):
             raise ValueError(f"sequence: {sequence} comes after {max(self.history.slots)}; sort the packets first")
-        slot, status, copies = self.history.open(sequence), [], ()
+        slot, status = self.history.open(sequence), []
+        copies: tuple[np.ndarray, ...] = ()
         for index, bits in enumerate(payloads):
             fate, found = ("lost", ()) if bits is None else self._packet(sequence, index, bits, slot)
             status.append(fate)
@@ -243,7 +247,8 @@ class Repair:
     """
 
     def __init__(self, waiting: int):
-        self.room, self.waiting = waiting, []
+        self.room = waiting
+        self.waiting: list[DecodedSuperframe] = []
 
     def push(self, decoded: DecodedSuperframe) -> DecodedSuperframe | None:
         """The next superframe, lost or not -> the one `waiting` before it; None at first."""

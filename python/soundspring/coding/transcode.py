@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +48,7 @@ class Choice(Protocol):
         """About how many bits they cost."""
 
 
+_Rows = dict[tuple[int, int, bytes], tuple[np.ndarray, bool]]
 # choose(frames int [f] of the superframe, cost: see search.Cost) -> a Choice.
 Choose = Callable[[np.ndarray, Cost], Choice]
 
@@ -85,6 +87,16 @@ class Group:
             raise ValueError(f"check_bits: must be one of {sorted(POLYNOMIALS)}; got {self.check_bits}")
         if not 0 <= self.index < 256:
             raise ValueError(f"index: must be 0..255; got {self.index}")
+
+    @property
+    def steps(self) -> tuple[tuple[int, ...], ...]:
+        """The schedule, which is there once this is made."""
+        return self.schedule or ()
+
+    @property
+    def copy_steps(self) -> tuple[tuple[int, ...], ...]:
+        """The same of the copies."""
+        return self.copy_schedule or ()
 
     @property
     def size(self) -> int:
@@ -163,6 +175,7 @@ def encode_group(source: PmfSource, tokens: np.ndarray, visible: np.ndarray, gro
                              f"got {max_bits}")
         job.write_copies(earlier, room)
         result = job.fill(room)
+    assert result is not None  # all fits where there is no limit, and an empty payload into any that passed
     coder, sent, fallback, model_bits = result
     carried = copies.nothing(job.past) if fallback else job.copies
     check = token_check(sent, group, sequence, carried.tokens)
@@ -266,7 +279,9 @@ class _Job:
         self.copies = copies.nothing(self.past)
         self._first_state: Any = None
         self._later_state: Any = None
-        self._first_rows, self._later_rows = {}, {}  # cumulative int64 [N + 1], near by layer, frame, lower tokens
+        # Cumulative int64 [N + 1], near by layer, frame, lower tokens.
+        self._first_rows: _Rows = {}
+        self._later_rows: _Rows = {}
         self._first_choices: dict[tuple[int, ...], Choice] = {}  # by frames
 
     def write_copies(self, earlier: Sequence[int], room: int | None) -> None:
@@ -307,7 +322,7 @@ class _Job:
             self._first_state = self.source.begin(tokens, visible)
         return self._first_state
 
-    def _rows(self, state: Any) -> dict[tuple[int, int, bytes], tuple[np.ndarray, bool]]:
+    def _rows(self, state: Any) -> _Rows:
         """PMFs of single frames that were asked for: of the first trunk pass, which is common to all attempts, and of
         the latest other one."""
         if state is self._first_state:
@@ -354,7 +369,7 @@ class _Job:
         them) gives the tokens [f] of a layer, read or written.
         """
         work, seen, start = self.known_tokens.copy(), self.visible.copy(), self.group.layers[0]
-        for number, step in enumerate(self.group.schedule if n else ()):
+        for number, step in enumerate(self.group.steps if n else ()):
             frames = np.array(step)
             state = self._begin(work.copy(), seen.copy(), number == 0)
             chosen = choose(state, frames, work, seen) if choose else np.zeros((len(frames), n), np.int16)
@@ -375,7 +390,7 @@ class _Job:
         out = np.zeros((self.group.frames, n), np.int16)
         own = out if own is None else own
         tables = [_cumulative(self.static.frequencies(start + i)) for i in range(n)]
-        for step in self.group.schedule:
+        for step in self.group.steps:
             for i in range(n):
                 for frame in step:
                     out[frame, i] = code(tables[i], int(own[frame, i]))
@@ -430,7 +445,7 @@ class _Job:
         for count in range(n, -1, -1):
             coder = Encoder()
             _put(coder, _form_cumulative(self.group), self._form(count, True))
-            self._static_walk(count, lambda cumulative, token, coder=coder: _put(coder, cumulative, token), own)
+            self._static_walk(count, partial(_put, coder), own)
             if room is None or coder.bits_if_finished() <= room:
                 break
         bits = self.static.code_length(own[:, :count], self.group.layers[0])

@@ -30,7 +30,10 @@ class Layout(NamedTuple):
     extension: np.ndarray  # [R], the bits that only this row checks, or -1
 
     @classmethod
-    def build(cls, starts, columns, shifts, extension, n_columns: int, size: int, k: int, filler_end: int, index):
+    def build(
+        cls, starts: np.ndarray, columns: np.ndarray, shifts: np.ndarray, extension: np.ndarray, n_columns: int,
+        size: int, k: int, filler_end: int, index: np.ndarray,
+    ) -> "Layout":  # fmt: skip
         """Lay out a code.
 
         Args:

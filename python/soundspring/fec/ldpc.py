@@ -4,7 +4,7 @@
 One code block per code: segmentation (5.2.2) is the caller's business, and so is the CRC.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +49,13 @@ class LdpcCode:
     bits_per_symbol: int = 1
     base_graph: int | None = None
     rv: int = 0
+    lifting_size: int = field(init=False, repr=False, compare=False)
+    _graph: int = field(init=False, repr=False, compare=False)
+    _index: np.ndarray = field(init=False, repr=False, compare=False)
+    _rows: "_Rows" = field(init=False, repr=False, compare=False)
+    _layout: Layout = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_arguments(self.k, self.e, self.bits_per_symbol, self.base_graph, self.rv)
         graph = self.base_graph or _select_base_graph(self.k, self.e)
         if self.k > MAX_K[graph]:
@@ -67,7 +72,7 @@ class LdpcCode:
             rows.starts, rows.columns, rows.shifts, rows.extension, rows.n_columns, size, self.k,
             INFO_COLUMNS[graph] * size, index,
         )  # fmt: skip
-        self.__dict__.update(lifting_size=size, _index=index, _rows=rows, _layout=layout)
+        self.__dict__.update(lifting_size=size, _graph=graph, _index=index, _rows=rows, _layout=layout)
 
     @property
     def rate(self) -> float:
@@ -97,7 +102,7 @@ class LdpcCode:
         flat = codeword.reshape(batch, rows.n_columns * self.lifting_size)
         flat[:, : self.k] = bits.reshape(batch, self.k)
         back_substitution.encode(
-            codeword, rows.starts, rows.columns, rows.shifts, rows.extension, INFO_COLUMNS[self.base_graph],
+            codeword, rows.starts, rows.columns, rows.shifts, rows.extension, INFO_COLUMNS[self._graph],
             rows.core_shift,
         )  # fmt: skip
         return flat[:, self._index].reshape(*bits.shape[:-1], self.e)
