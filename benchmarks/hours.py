@@ -29,7 +29,7 @@ from soundspring.channel.loss import parse_loss  # noqa: E402
 from soundspring.coding.packet import Packet, model_id, parse, payload_bytes  # noqa: E402
 from soundspring.coding.superframe import Repair  # noqa: E402
 from soundspring.link import Counts, Link, speak  # noqa: E402
-from soundspring.profile import load, replace_profile  # noqa: E402
+from soundspring.profile import load  # noqa: E402
 
 WARM = 0.2  # of the run: buffers fill, caches grow
 FLAT_MB = 8.0  # in an hour, beyond that part
@@ -102,11 +102,11 @@ def talk(ends: BothEnds, sound: np.ndarray, seconds: float, every_s: float) -> l
 
 def checks(rows: list[dict], ends: BothEnds, short: bool) -> dict[str, bool]:
     """What must be true behind a talk; `short`: too short for slopes."""
-    counts, sent = ends.counts, ends.coder.sequence
+    counts, sent = ends.counts, ends.coder.sequence * ends.link.profile.packets
     steady = rows[int(WARM * len(rows)) :]
     third = max(len(steady) // 3, 1)
     found = {
-        "every packet has a fate": sum(counts.fates.values()) == counts.packets_sent == 2 * sent,
+        "every packet has a fate": sum(counts.fates.values()) == counts.packets_sent == sent,
         "lost are those that were dropped": counts.packets_lost == ends.dropped,
         "none out of step": counts.packets_desync == 0,
         "as many samples out as in": ends.samples_out == ends.samples_in,
@@ -138,9 +138,7 @@ def main(argv: list[str] | None = None) -> dict:
     if args.models:
         os.environ["SOUNDSPRING_MODELS"] = str(args.models)
     seconds = 10.0 if args.quick else 3600 * args.hours
-    plain = load("reference")
-    profile = replace_profile(plain.with_layers(args.layers), copies=plain.copies)
-    ends = BothEnds(Link(profile), parse_loss(args.loss, 1))
+    ends = BothEnds(Link(load("reference").with_layers(args.layers)), parse_loss(args.loss, 1))
     ends.link.models.load()
     rows = talk(ends, read(args.speech)[0], seconds, max(seconds / 60, 2.0))
     found = checks(rows, ends, seconds < 600)

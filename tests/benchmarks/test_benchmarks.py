@@ -282,6 +282,10 @@ def test_hours_find_what_is_wrong(benchmark):
         class coder:
             sequence = 2
 
+        class link:
+            class profile:
+                packets = 2
+
     for row in (("ok", "ok"), ("lost", "ok")):
         Ends.counts.note(row)
     assert all(hours.checks(good, Ends, False).values())
