@@ -2,44 +2,19 @@
 """The page shows what the results say, needs nothing from outside, and survives half a sweep."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from comparison_rows import DATA, rows
+from html_page import Page
 from soundspring.comparison.drawing import headline, title
 from soundspring.comparison.measure import mp3
 from soundspring.comparison.page import render, write_page
 from soundspring.comparison.plan import from_dict
 from soundspring.comparison.results import Results
 
-VOID = {"meta", "link", "img", "rect", "br", "input"}
 ABOUT = {"soundspring": "1", "weights_sha256": {"codec": "ab" * 32}, "versions": {"numpy": "1"},
          "machine": {"cpu": "x"}}
-
-
-class Page(HTMLParser):
-    """Collects tags and checks that every element is closed."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.stack, self.tags = [], []
-        self.feed(html)
-        assert not self.stack
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in VOID and tag != "p":
-            while self.stack[-1] == "p":
-                self.stack.pop()
-            assert self.stack.pop() == tag
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module")

@@ -4,39 +4,12 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import soundfile
+from html_page import Page
 from soundspring.evaluation import LinkReport, LossRow, Picture, Track, write_report
-
-VOID = {"meta", "link", "img", "rect", "br"}
-
-
-class Page(HTMLParser):
-    """Collects tags and texts and checks that every element is closed."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.stack, self.tags, self.text = [], [], []
-        self.feed(html)
-        assert not self.stack
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.stack.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def tone(seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
