@@ -26,7 +26,7 @@ def register(subparsers) -> None:
     parser.add_argument("--loss", default="none", metavar="L", help="drop packets: bernoulli:0.1, gilbert:0.1,3, wlan")
     parser.add_argument("--seed", type=int, default=0, help="of the loss (default: 0)")
     parser.add_argument("--no-copies", action="store_true", help="do not wait for the copies of what was lost: sooner "
-                        "(by 70 ms with the profile reference), but less is repaired")
+                        "(by some 60 ms with the profile reference), but less is repaired")
 
 
 def run(args: argparse.Namespace) -> int:
