@@ -128,7 +128,7 @@ def main(argv=None) -> dict:
     runs |= {name: (path, {}, []) for name, path in (p.split("=", 1) for p in args.python)}
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        from make_golden import GOLDEN, unpack
+        from make_ssp import GOLDEN, unpack
 
         golden, models = json.loads(GOLDEN.read_text()), unpack(Path(folder) / "models")
         files = [GOLDEN.with_name(f"{name}.ssp") for name in golden["files"]]

@@ -258,7 +258,7 @@ def test_authentication(run):
     f = run("authentication")
     plain, tags, grown = (f["variants"][name] for name in ("plain", "4-byte tags", "4-byte tags, longer blocks"))
     assert plain["authentication_bps"] == 0 and tags["authentication_bps"] == pytest.approx(2 * 40 * 10, rel=0.15)
-    assert tags["layers"] < plain["layers"] and grown["layers"] == plain["layers"]
+    assert grown["layers"] == plain["layers"]
     assert plain["channel_uses_per_s"] == tags["channel_uses_per_s"] < grown["channel_uses_per_s"]
     alone, two = f["joining"][1], f["joining"][2]
     assert alone[0.0] == {"within_10": 1, "p90": 8} and two[0.0] == {"within_10": 1, "p90": 4}

@@ -242,7 +242,7 @@ def with_header(path, **changes):
         ({"samples": 1.5}, "samples"),
         ({"packets": None}, "packets"),
         ({"settings": {}}, "missing key"),
-        ({"settings": []}, "mapping"),
+        ({"settings": []}, "settings"),
         ({"settings": {"name": "x", "groups": 3}}, "missing key"),
         ({"model": 7}, "header"),
         ({"model": "xyz"}, "header"),

@@ -31,7 +31,7 @@ def golden():
 @pytest.fixture
 def frozen(portability, tmp_path, monkeypatch):
     """The folder of the frozen models, which are the ones to be loaded."""
-    folder = importlib.import_module("make_golden").unpack(tmp_path / "models")
+    folder = importlib.import_module("make_ssp").unpack(tmp_path / "models")
     monkeypatch.setenv("SOUNDSPRING_MODELS", str(folder))
     return folder
 

@@ -63,10 +63,6 @@ class codec_decoder(PduDoor, gr.sync_block):
         frames = data.size // self._width
         if not frames or data.size != frames * self._width or np.shape(layers) != (frames,):
             raise PduError(f"{data.size} values with {np.size(layers)} layer counts are no latents of {self._width}")
-        gain = np.ones(1, np.float32) if gain is None else np.asarray(gain, np.float32)
-        concealed = np.zeros(frames, bool)
-        self.samples += frames * FRAME
-        estimate = Estimate(data.reshape(frames, self._width), np.asarray(layers, int), gain, concealed)
         if layers.min() < 0 or layers.max() > MAX_LAYERS:
             raise PduError(f"the entry soundspring_layers must have numbers from 0 to {MAX_LAYERS}")
         gain = np.ones(frames + 1, np.float32) if gain is None else gain
@@ -74,6 +70,7 @@ class codec_decoder(PduDoor, gr.sync_block):
             raise PduError(f"the entry soundspring_gain must have {frames + 1} numbers from 0 to 1")
         if not np.abs(data).max() <= LOUDEST:
             raise PduError("latents that are not finite, or beyond all speech")
+        self.samples += frames * FRAME
         estimate = Estimate(data.reshape(frames, self._width), layers, gain, np.zeros(frames, bool))
         if self.follower is None:
             self._queue.append(estimate)

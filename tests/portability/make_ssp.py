@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The golden .ssp files of a frozen tiny model: `python tests/portability/make_golden.py` makes the files anew.
+"""The golden .ssp files of a frozen tiny model: `python tests/portability/make_ssp.py` makes the files anew.
 
 They change only together with the version (docs/wire-format.md, "Versions"). The model is for ever: `--model` makes
 another one, and so loses what the old files prove.
