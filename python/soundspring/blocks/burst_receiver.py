@@ -105,7 +105,8 @@ class burst_receiver(PduDoor, gr.sync_block):
         self._publishing = threading.Lock()  # that `finish` does not come between the packets of a burst
         self.message_port_register_out(PORT)
         self.init_drops()
-        self._decode_header(np.zeros(phy.header_code_bits, np.float32), quiet=True)  # compiles before the start
+        self._why = ""  # the latest header failed
+        self._decode_header(np.zeros(phy.header_code_bits, np.float32))  # compiles before the start
 
     @property
     def detections(self) -> int:
@@ -118,15 +119,15 @@ class burst_receiver(PduDoor, gr.sync_block):
             self.message_port_pub(PORT, clock(self._due))
             return self._due
 
-    def _decode_header(self, llr: np.ndarray, quiet: bool = False) -> BurstHeader | None:
+    def _decode_header(self, llr: np.ndarray) -> BurstHeader | None:
+        """As the receiver asks; it alone knows whether a failure is worth a word: see `work`."""
         try:
             header = self._header_code.decode(llr, self._model)
             if self._ladder.find(header.profile) is None:
                 raise PacketError(f"burst of profile {header.profile}, which {self._ladder.name} has not")
             return header
         except PacketError as error:
-            if not quiet:
-                self.drop(str(error))
+            self._why = str(error)
             return None
 
     def work(self, input_items, output_items) -> int:
@@ -136,6 +137,8 @@ class burst_receiver(PduDoor, gr.sync_block):
             for burst in bursts:
                 if burst.header is not None:
                     self._publish(burst)
+                else:
+                    self.drop(self._why)
             self._seen += len(samples)
             self._tick()
         self.cpu_s = time.thread_time()
