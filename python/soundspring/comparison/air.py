@@ -14,14 +14,12 @@ from ..channel.base import SampleChannel
 from ..channel.factory import CHANNELS, make_channel
 from ..channel.loss import parse_loss
 from ..coding.packet import BurstHeader, PacketError, model_id
-from ..link import SEQUENCES, numerology_of
+from ..link import SEQUENCES, Unwrapper, numerology_of
 from ..modem.receiver import Burst
 from ..modem.wide_search import make_receiver
 from ..untrusted import short
 from .scheme import Scheme
 from .terms import Terms
-
-SLIP = 4  # superframes by which a sender's clock may be off at the end; a header further off is a false one
 
 
 @dataclass(frozen=True)
@@ -92,12 +90,12 @@ class Ether:
                 channel.skip(self._period - heard)
             yield from receiver.flush()
 
+        unwrap = Unwrapper(heard, 0)
         for burst in found():
             if burst.header is not None:
-                expected = round(burst.start_sample / heard)
-                late = (burst.header.sequence - expected + SEQUENCES // 2) % SEQUENCES - SEQUENCES // 2
-                if abs(late) <= SLIP and 0 <= expected + late < len(out):
-                    out[expected + late] = burst
+                number = unwrap(burst.header.sequence, burst.start_sample)
+                if 0 <= number < len(out):  # else a header that noise had changed
+                    out[number] = burst
         lost = np.zeros(len(out), bool) if loss is None else loss.step(len(out))
         return [None if gone else burst for burst, gone in zip(out, lost, strict=True)]
 
