@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 import yaml
 from soundspring.audio.io import write
 from soundspring.baselines import codec2
+from soundspring.comparison import measure
 from soundspring.comparison.measure import scored
 from soundspring.comparison.plan import load_plan
 from soundspring.comparison.results import Results, read
@@ -133,6 +136,33 @@ def test_two_worker_processes_share_the_cells(plan, tmp_path, cluster):
     for row in rows:  # the same figures as in one process, but for the random phases of Codec2
         assert row["fates"] == alone[row["key"]]["fates"]
         assert row["pesq_wb"] == pytest.approx(alone[row["key"]]["pesq_wb"], abs=0.1)
+
+
+def noting(folder, function):
+    """The function, which leaves a file in the folder at each call, whatever process that is in."""
+    def noted(*args):
+        tempfile.mkstemp(dir=folder)
+        return function(*args)
+
+    folder.mkdir()
+    return noted
+
+
+@pytest.mark.parametrize("by_dask", [False, True])
+def test_what_sounds_alike_is_played_once(plan, tmp_path, monkeypatch, by_dask):
+    """Four seeds in which all arrives and four in which nothing does: two sounds, and eight rows."""
+    monkeypatch.setattr(measure, "listen", noting(tmp_path / "played", measure.listen))
+    with Results(tmp_path / "out", load_plan(plan)) as results, ExitStack() as stack:
+        address = None
+        if by_dask:
+            local = pytest.importorskip("distributed").LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address=None)
+            address = stack.enter_context(local).scheduler_address
+        sweep(results, cluster=address)
+    rows = read(tmp_path / "out")[2]
+    assert len(list((tmp_path / "played").iterdir())) == 2
+    assert {(r["snr_db"], r["bursts_lost"] == r["bursts"]) for r in rows} == {(-20, True), (6, False)}
+    assert sorted(r["key"] for r in rows) == sorted(keys(plan))
 
 
 def test_what_is_not_installed_shows_before_the_work(plan, tmp_path, monkeypatch, capsys):

@@ -9,10 +9,11 @@ import os
 import platform
 import re
 import zlib
-from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from time import process_time
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,27 @@ from .terms import Terms
 
 NOTHING = {"pesq_wb": 1.04, "stoi": 0.0, "plcmos": 1.0, "visqol": 1.0, "si_sdr_db": None}
 """What silence scores: the low end of each scale, since the metrics themselves say nothing of it."""
-_REMEMBERED = 64
-_memory: OrderedDict[tuple, tuple[Played, dict]] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What came of the bursts of a cell: `received` for the scheme's `play`, and the columns that are known by now.
+
+    digest: the same for cells of one scheme and sound that `play` would make the same sound of.
+    """
+
+    received: list[Any]
+    digest: str
+    columns: dict
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was played, what the metrics say of it, and the CPU time that took, s."""
+
+    played: Played
+    scores: dict
+    cpu_s: float
 
 
 @lru_cache(maxsize=16)
@@ -40,31 +60,46 @@ def transmit(terms: Terms, label: str, audio: np.ndarray) -> list[np.ndarray]:
     return Ether(terms, scheme).bursts(scheme.encode(audio))
 
 
-def measure(cell: Cell, terms: Terms, bursts: Sequence[np.ndarray], audio: np.ndarray) -> tuple[dict, bytes | None]:
-    """A row of results without file or sound, and the sound as an MP3 where the cell is to be listened to.
-
-    bursts: of `transmit`. audio: what they were made of. Raises ValueError where the scheme uses more than the terms
-    give.
-    """
+def arrive(cell: Cell, terms: Terms, bursts: Sequence[np.ndarray]) -> Arrived:
+    """Send the bursts of `transmit` through the cell's channel. ValueError where they use more than the terms give."""
     begin, scheme = process_time(), _scheme(cell.scheme, terms)
     ether = Ether(terms, scheme)
     used = terms.check(cell.scheme, bursts)
     seed = seed_of(cell)
     arrived = ether.carry(bursts, cell.air.make(terms, seed), cell.air.losses(seed))
     received = [None if b is None else scheme.receive(b.symbols, b.noise_var) for b in arrived]
-    played, scores = _listen(scheme, received, audio)
+    known = scheme.digest(received)
     snr = [b.snr_db for b in arrived if b is not None]
-    name, _, mode = cell.scheme.partition(":")
-    row = {
-        "key": cell.key, "terms": cell.terms, "scheme": name, "mode": mode, "channel": cell.air.label,
-        "snr_db": cell.air.snr_db, "loss": cell.air.loss, "file": cell.file, "seed": cell.seed, **scores,
-        "bursts": len(bursts), "bursts_lost": played.fates.count(LOST), "bursts_partial": played.fates.count(PARTLY),
+    columns = {
         "snr_measured_db": float(np.mean(snr)) if snr else None, "payload_bps": scheme.payload_bps,
         "uses_per_s": used.uses_per_s, "power_db": used.power_db, "peak_db": used.peak_db,
         "cpu_s": process_time() - begin, "worker": f"{platform.node()}:{os.getpid()}",
-        "fates": played.fates, "sound": file_name(cell.key) if cell.listen else "",
     }
-    return row, mp3(played.audio) if cell.listen else None
+    return Arrived(received, cell.key if known is None else hashlib.sha256(known).hexdigest(), columns)
+
+
+def listen(label: str, terms: Terms, arrived: Arrived, audio: np.ndarray) -> Heard:
+    """Play what arrived of `audio` under a scheme, and score it."""
+    begin = process_time()
+    played = _scheme(label, terms).play(arrived.received, len(audio))
+    return Heard(played, scored(audio, played), process_time() - begin)
+
+
+def row(cell: Cell, arrived: Arrived, heard: Heard, again: bool) -> tuple[dict, bytes | None]:
+    """A row of results, and the sound as an MP3 where the cell is to be listened to.
+
+    again: `heard` was made for another cell, so that its CPU time is not this one's.
+    """
+    name, _, mode = cell.scheme.partition(":")
+    fates = heard.played.fates
+    columns = {
+        "key": cell.key, "terms": cell.terms, "scheme": name, "mode": mode, "channel": cell.air.label,
+        "snr_db": cell.air.snr_db, "loss": cell.air.loss, "file": cell.file, "seed": cell.seed, **heard.scores,
+        "bursts": len(arrived.received), "bursts_lost": fates.count(LOST), "bursts_partial": fates.count(PARTLY),
+        **arrived.columns, "fates": fates, "sound": file_name(cell.key) if cell.listen else "",
+    }
+    columns["cpu_s"] += 0.0 if again else heard.cpu_s
+    return columns, mp3(heard.played.audio) if cell.listen else None
 
 
 def seed_of(cell: Cell) -> int:
@@ -75,22 +110,6 @@ def seed_of(cell: Cell) -> int:
 def file_name(key: str) -> str:
     """A key as the name of a file of sound."""
     return re.sub(r"[^a-z0-9.-]+", "_", key.lower()) + ".mp3"
-
-
-def _listen(scheme: Scheme, received: list, audio: np.ndarray) -> tuple[Played, dict]:
-    """Play and score; what was played before, bit for bit, is not played again."""
-    digest = scheme.digest(received)
-    key = digest and (scheme.label, hashlib.sha256(audio.tobytes()).digest(), hashlib.sha256(digest).digest())
-    if key in _memory:
-        _memory.move_to_end(key)
-        return _memory[key]
-    played = scheme.play(received, len(audio))
-    result = played, scored(audio, played)
-    if key:
-        _memory[key] = result
-        if len(_memory) > _REMEMBERED:
-            _memory.popitem(last=False)
-    return result
 
 
 def scored(audio: np.ndarray, played: Played) -> dict:

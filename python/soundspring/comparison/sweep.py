@@ -7,6 +7,7 @@ Dask is imported only where it is asked for.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import groupby
@@ -21,6 +22,7 @@ from .results import Results
 
 DASK = "several processes need Dask: pip install dask distributed (requirements/sweep.txt), or use --workers 1"
 Result = tuple[dict, bytes | None]
+_REMEMBERED = 64  # sounds
 
 
 def sweep(results: Results, workers: int = 1, cluster: str | None = None,
@@ -58,19 +60,30 @@ def sound(plan: Plan, name: str) -> np.ndarray:
 
 
 def _here(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray]) -> Iterator[Result]:
-    for (terms_name, label, file), own in groupby(cells, lambda c: (c.terms, c.scheme, c.file)):
+    for (terms_name, label, file), own in groupby(cells, _place):
         terms = plan.contest(terms_name).terms
         bursts = measure.transmit(terms, label, speech[file])
+        heard: dict[str, measure.Heard] = {}
         for cell in own:
-            yield measure.measure(cell, terms, bursts, speech[file])
+            arrived = measure.arrive(cell, terms, bursts)
+            again = arrived.digest in heard
+            if not again:
+                heard[arrived.digest] = measure.listen(label, terms, arrived, speech[file])
+            yield measure.row(cell, arrived, heard[arrived.digest], again)
+            if len(heard) > _REMEMBERED:
+                del heard[next(iter(heard))]
+
+
+def _place(cell: Cell) -> tuple[str, str, str]:
+    """Cells with the same one are sent the same bursts."""
+    return cell.terms, cell.scheme, cell.file
 
 
 def _dask(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray], workers: int,
           cluster: str | None) -> Iterator[Result]:
-    """Each sound is encoded once by each scheme, as a task of its own; Dask brings that to whoever measures with it."""
     try:
         from dask import config
-        from dask.distributed import Client, LocalCluster, as_completed
+        from dask.distributed import Client, LocalCluster
     except ImportError as error:
         raise ImportError(f"{DASK} ({error})") from error
     logging.getLogger("distributed").setLevel(logging.WARNING)  # which importing it has lowered
@@ -80,13 +93,39 @@ def _dask(plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray], workers:
             n_workers=workers, threads_per_worker=1, dashboard_address=None, protocol="tcp://", host="127.0.0.1"))
         client = stack.enter_context(Client(address))
         client.wait_for_workers(1, timeout=300)
-        audio = {name: client.scatter(x, hash=False) for name, x in speech.items()}
-        sent, waiting = {}, []
-        for cell in cells:
-            terms, place = plan.contest(cell.terms).terms, (cell.terms, cell.scheme, cell.file)
-            if place not in sent:
-                sent[place] = client.submit(measure.transmit, terms, cell.scheme, audio[cell.file], pure=False)
-            waiting.append(client.submit(measure.measure, cell, terms, sent[place], audio[cell.file], pure=False))
-        for done in as_completed(waiting):
+        yield from _measured_by(client, plan, cells, speech)
+
+
+def _measured_by(client, plan: Plan, cells: list[Cell], speech: dict[str, np.ndarray]) -> Iterator[Result]:
+    """Rows as they are ready. What several cells have in common, bursts and sounds, is a task of its own.
+
+    A process that remembered by itself would do again what another has done: then two take as long as one.
+    """
+    from dask.distributed import as_completed
+
+    audio = {name: client.scatter(x, hash=False) for name, x in speech.items()}
+    left = Counter(map(_place, cells))
+    sent, heard, digests, rows = {}, {}, {}, {}
+    for cell in cells:
+        terms, place = plan.contest(cell.terms).terms, _place(cell)
+        if place not in sent:
+            sent[place] = client.submit(measure.transmit, terms, cell.scheme, audio[cell.file], pure=False)
+        arrived = client.submit(measure.arrive, cell, terms, sent[place], pure=False)
+        digests[client.submit(getattr, arrived, "digest", pure=False, priority=1)] = cell, arrived
+    waiting = as_completed(list(digests))
+    for done in waiting:
+        if done in rows:
             yield done.result()
-            done.release()
+            place = rows.pop(done)
+            left[place] -= 1
+            if not left[place]:  # nobody asks for these again
+                del sent[place], heard[place]
+            continue
+        cell, arrived = digests.pop(done)
+        known, digest = heard.setdefault(_place(cell), {}), done.result()
+        if not (again := digest in known):
+            known[digest] = client.submit(measure.listen, cell.scheme, plan.contest(cell.terms).terms, arrived,
+                                          audio[cell.file], pure=False, priority=1)
+        finished = client.submit(measure.row, cell, arrived, known[digest], again, pure=False, priority=2)
+        rows[finished] = _place(cell)
+        waiting.add(finished)
