@@ -41,6 +41,7 @@ def main(argv=None):
     ap.add_argument("--splits", default="valid,test,train")
     args = ap.parse_args(argv)
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("medium")  # products in bfloat16, where a processor has them
     codec = load_codec(args.codec)
     args.out.mkdir(parents=True, exist_ok=True)
     for split in args.splits.split(","):

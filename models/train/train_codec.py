@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from data import RATE, Corpus  # noqa: E402
 from loop import Training, options  # noqa: E402
 from losses import ReconstructionLoss  # noqa: E402
+from optimizer import KINDS, optimizer  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
 from soundspring.evaluation.metrics import pesq_wb, stoi  # noqa: E402
 from soundspring.evaluation.report import Track  # noqa: E402
@@ -175,8 +176,7 @@ class Trainer(Training):
         self.codec = self.build().to(self.device)
         self.loss = ReconstructionLoss().to(self.device)
         self.ema = EmaCodebooks(self.codec.quantizer) if self.learns_codebooks else None
-        parameters = [p for p in self.codec.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01, fused=True)
+        self.optimizer = optimizer(args.optimizer, self.codec, lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01)
         self.earlier = {"step": 0, "seconds": 0.0}  # what other stages have spent on these weights
         self.train, valid = Corpus(args.corpus, "train"), Corpus(args.corpus, "valid")
         self.utterances = valid.utterances(np.random.default_rng(0), args.eval_seconds, 3)
@@ -291,6 +291,7 @@ def arguments(doc):
     ap.add_argument("--batch", type=int, default=4, help="raise it with a GPU")
     ap.add_argument("--segment", type=float, default=2.0, help="seconds")
     ap.add_argument("--eval-seconds", type=float, default=4.0, help="length of each utterance for validation")
+    ap.add_argument("--optimizer", choices=KINDS, default="muon")
     return ap
 
 

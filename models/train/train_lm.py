@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from checkpoints import load_codec, read
 from loop import Training, options
+from optimizer import KINDS, optimizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from soundspring.evaluation.report import Track  # noqa: E402
@@ -91,13 +92,7 @@ class Trainer(Training):
         if args.start:
             self.restore(read(args.start))
         self.static_bits = self.start_from_histogram()
-        decay = [p for p in self.model.parameters() if p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0}],
-            lr=args.lr,
-            betas=(0.9, 0.98),
-        )
+        self.optimizer = optimizer(args.optimizer, self.model, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.03)
         self.resume()
 
     def start_from_histogram(self):
@@ -159,6 +154,7 @@ def parser():
     ap.add_argument("--start", type=Path, help="checkpoint of a model for an earlier codec, to learn faster")
     ap.add_argument("--eval-batches", type=int, default=12, help="for each coding job")
     ap.add_argument("--sizes", type=json.loads, default={}, help="of LmConfig, as JSON; default: the full model")
+    ap.add_argument("--optimizer", choices=KINDS, default="muon")
     ap.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     return ap
 
