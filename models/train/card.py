@@ -139,8 +139,8 @@ def curve(runs: Path | None, kind: str, columns: dict[str, tuple[str, str]]) -> 
         [clock(r["minutes"]), r["step"], *("-" if v is None else f"{v:.2f}" for v in line)]
         for r, line in zip(rows, cells, strict=True)
     ]
-    what = {"codec": "The codec", "lm": "The language model", "decoder": "Then its decoder alone",
-            "jscc": "The analog scheme"}[kind]
+    what = {"codec": "The codec", "decoder": "Then its decoder alone", "lm": "The language model",
+            "lm_chosen": "Then on tokens that it chose itself", "jscc": "The analog scheme"}[kind]
     return f"\n{what} on validation speech, as training went on:\n\n" + table(["minutes", "steps", *columns], lines)
 
 
@@ -157,7 +157,7 @@ def lm_curve(runs: Path | None) -> str:
     base, fine = "bits a token, layers 0-2", "bits a token, layers 3-11"
     columns = {"base": (base, "base"), "histogram of the base": (base, "static histogram"), "fine": (fine, "fine"),
                "histogram of the fine": (fine, "static histogram"), "conceal": (fine, "conceal")}
-    made = curve(runs, "lm", columns)
+    made = curve(runs, "lm", columns) + curve(runs, "lm_chosen", columns)
     return made and f"{made}\nBits a token; base: layers 0-2, fine and conceal: layers 3-11.\n"
 
 

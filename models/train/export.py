@@ -42,7 +42,7 @@ def hardware(args) -> str:
 
 def training(saved: dict, args) -> dict:
     """What config.yaml tells about the training."""
-    earlier = saved.get("earlier", {"step": 0, "seconds": 0.0})  # the encoder's, where the decoder went on alone
+    earlier = saved.get("earlier", {"step": 0, "seconds": 0.0})  # of the weights it began with
     minutes, steps = (saved["seconds"] + earlier["seconds"]) / 60, saved["step"] + earlier["step"]
     facts = {"minutes": round(minutes, 1), "steps": int(steps), "seed": args.seed}
     return {"training": facts | {"hardware": hardware(args), "recipe": args.recipe}}

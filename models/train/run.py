@@ -6,8 +6,9 @@
     python models/train/run.py --work DIR                  # the real ones: hours, 3 GB, apt-get
 
 Kill it and call it again: it goes on where it was. What is done is skipped; to repeat a stage, delete what it made and
-what came of it: DIR/{train,valid,test}.npy and .json, DIR/runs/codec, DIR/tokens, DIR/runs/lm, DIR/runs/decoder,
-DIR/runs/jscc, MODELS/codec, MODELS/lm, MODELS/jscc, DIR/figures. DIR/runs/*/progress/index.html shows how far it is.
+what came of it: DIR/{train,valid,test}.npy and .json, DIR/runs/codec, DIR/tokens, DIR/runs/lm, DIR/chosen,
+DIR/runs/lm_chosen, DIR/runs/decoder, DIR/runs/jscc, MODELS/codec, MODELS/lm, MODELS/jscc, DIR/figures.
+DIR/runs/*/progress/index.html shows how far it is.
 """
 
 import argparse
@@ -24,8 +25,9 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RECIPES = HERE / "recipes"
-STAGES = ("corpus", "train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "train_jscc",
-          "benchmarks")
+STAGES = ("corpus", "train_codec", "refit_codebooks", "tokenise", "train_lm", "choose", "train_lm_chosen",
+          "train_decoder", "train_jscc", "benchmarks")
+SCRIPTS = {"choose": "tokenise", "train_lm_chosen": "train_lm"}  # of stages not named after theirs
 log = logging.getLogger("run")
 
 
@@ -82,10 +84,14 @@ class Run:
     def __init__(self, recipe: dict, args: argparse.Namespace):
         self.recipe, self.args, self.work, self.models = recipe, args, args.work, args.models
 
-    def stage(self, script: str, result: Path, **options) -> Path:
-        """One script with the recipe's options -> what it makes."""
+    def call(self, stage: str, options: dict, processes: int = 1) -> None:
+        """The script of a stage, with the recipe's options and these."""
+        call(HERE / f"{SCRIPTS.get(stage, stage)}.py", command(self.recipe[stage] | options), processes)
+
+    def stage(self, stage: str, result: Path, **options) -> Path:
+        """One stage, if its result is missing -> the result."""
         if not result.exists():
-            call(HERE / f"{script}.py", command(self.recipe[script] | options))
+            self.call(stage, options)
         return result
 
     def train(self, kind: str, unless: Path, **options) -> Path:
@@ -93,20 +99,19 @@ class Run:
 
         Not once there is what is made of it: the two would no longer belong together.
         """
-        script, run = f"train_{kind}", self.work / "runs" / kind
-        checkpoint, minutes = run / "checkpoint.pt", self.recipe[script]["minutes"]
+        stage, run = f"train_{kind}", self.work / "runs" / kind
+        checkpoint, minutes = run / "checkpoint.pt", self.recipe[stage]["minutes"]
         left = minutes - seconds_spent(checkpoint) / 60
         if left > 0 and not unless.exists():
             own = {"run": run, "minutes": left, "total_minutes": minutes} | options
-            common = {"device": self.args.device, "seed": self.args.seed}
-            call(HERE / f"{script}.py", command(self.recipe[script] | common | own), self.args.processes)
+            self.call(stage, {"device": self.args.device, "seed": self.args.seed} | own, self.args.processes)
         return checkpoint
 
     def export(self, kind: str, checkpoint: Path, **more) -> Path:
         """The model folder -> its config.yaml."""
         result = self.models / kind / "config.yaml"
         if not result.exists():
-            options = {"checkpoint": checkpoint, "models": self.models, "tokens": self.work / "tokens"}
+            options = {"checkpoint": checkpoint, "models": self.models}
             options |= {k: getattr(self.args, k) for k in ("seed", "device", "processes", "recipe")}
             options |= more | ({"hardware": self.args.hardware} if self.args.hardware else {})
             call(HERE / "export.py", [kind, *command(options)])
@@ -125,15 +130,18 @@ class Run:
         """Everything, in order."""
         work, runs = self.work, self.work / "runs"
         corpus, refitted, tokens = {"corpus": work}, runs / "codec" / "refitted.pt", work / "tokens"
+        chosen = work / "chosen"  # the same speech, in the tokens that are sent
         decoded = self.models / "codec" / "config.yaml"
         self.stage("corpus", work / "test.json", work=work)
         codec = self.train("codec", refitted, **corpus)
         self.stage("refit_codebooks", refitted, checkpoint=codec, out=refitted, **corpus)
         self.stage("tokenise", tokens / "tokens_train.npz", codec=refitted, out=tokens, **corpus)
-        lm = self.train("lm", runs / "decoder" / "checkpoint.pt", codec=refitted, tokens=tokens)
+        first = self.train("lm", chosen / "tokens_train.npz", codec=refitted, tokens=tokens)
+        self.stage("choose", chosen / "tokens_train.npz", codec=refitted, lm=first, out=chosen, **corpus)
+        lm = self.train("lm_chosen", runs / "decoder" / "checkpoint.pt", codec=refitted, tokens=chosen, start=first)
         decoder = self.train("decoder", decoded, codec=refitted, lm=lm, **corpus)
         self.export("codec", decoder, before=refitted)
-        self.export("lm", lm)
+        self.export("lm", lm, tokens=chosen)
         self.export("jscc", self.train("jscc", self.models / "jscc" / "config.yaml", **corpus))
         for name in self.recipe["benchmarks"]:
             self.measure(name)

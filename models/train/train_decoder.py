@@ -14,10 +14,12 @@ import gaps
 import torch
 from adversary import Adversary
 from checkpoints import language_model, load_codec, read
+from choose import Chooser
 from masks import BASE
 from train_codec import RATES, Trainer, arguments, mean_scores, renditions, stack
 
 LOST = "12 layers, 20 % lost"
+WEIGHTS = (1.0, 1.7)  # of a bit, where tokens are chosen: what profiles come to with one path
 FEATURES = 2.0  # weight of feature matching beside that of being taken for real
 
 
@@ -29,6 +31,7 @@ class DecoderTrainer(Trainer):
         before = read(args.codec)
         self.earlier = {k: before[k] for k in ("step", "seconds")}
         self.lm = language_model(read(args.lm), self.codec.quantizer.codebooks) if args.lm else None
+        self.choosers = [None] + [Chooser(self.lm, weight) for weight in WEIGHTS if args.lm]
 
     def build(self):
         codec = load_codec(self.args.codec).train()
@@ -80,16 +83,20 @@ class DecoderTrainer(Trainer):
         codec = self.codec
         with torch.autocast(self.device.type, torch.bfloat16):
             z = codec.analyse(x, codec.encoder_state(len(x)))[0].float()
-            tokens = codec.quantizer.encode(z.flatten(0, 1)).view(*z.shape[:2], -1)
-            rows = [self.stream(t) for t in tokens]
+            rows = [self.stream(row) for row in z]
         return torch.stack([r[0] for r in rows]).float(), torch.stack([r[1] for r in rows]), {}
 
-    def stream(self, tokens):
-        """tokens [T, K] -> (latents, layers that arrived [T]) at a random rate, with losses where there is a model."""
+    def stream(self, z):
+        """Latents [T, latent] of the encoder -> (those of tokens at a random rate, layers that arrived [T]).
+
+        Where there is a model, tokens are the nearest or chosen by it, and some are lost.
+        """
         n = int(self.rng.choice(RATES, p=(0.15, 0.2, 0.45, 0.2)))
-        tokens, books = tokens[:, :n], self.codec.quantizer.codebooks
+        codec, books = self.codec, self.codec.quantizer.codebooks
+        choose = self.choosers[self.rng.integers(len(self.choosers))]
+        tokens = choose(z.unflatten(0, (-1, 5)), n).flatten(0, 1) if choose else codec.quantizer.encode(z, n)
         if self.lm is None or n <= BASE:
-            return self.codec.quantizer.decode(tokens), torch.full_like(tokens[:, 0], n)
+            return codec.quantizer.decode(tokens), torch.full_like(tokens[:, 0], n)
         received, size = gaps.losses(self.rng, len(tokens), n)
         received = torch.from_numpy(received).to(tokens.device)
         return gaps.conceal(self.lm, books, tokens, received, size), received.sum(1)

@@ -89,8 +89,11 @@ class Trainer(Training):
         books = self.codec.quantizer.codebooks
         config = LmConfig(**{"latent": books.shape[-1]} | args.sizes)
         self.model = MaskedLm(config, books).to(self.device)
+        self.earlier = {"step": 0, "seconds": 0.0}  # what other stages have spent on these weights
         if args.start:
-            self.restore(read(args.start))
+            before = read(args.start)
+            self.restore(before)
+            self.earlier = {k: before[k] + before.get("earlier", {k: 0})[k] for k in self.earlier}
         self.static_bits = self.start_from_histogram()
         self.optimizer = optimizer(args.optimizer, self.model, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.03)
         self.resume()
@@ -109,7 +112,7 @@ class Trainer(Training):
         self.model.load_state_dict(saved["model"])
 
     def state(self):
-        return {"model": self.model.state_dict(), "config": self.model.to_dict()}
+        return {"model": self.model.state_dict(), "config": self.model.to_dict(), "earlier": self.earlier}
 
     def shared(self):
         return self.model.parameters()

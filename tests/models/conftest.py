@@ -22,6 +22,8 @@ SHORTER = {
     "refit_codebooks": {"minutes": 0.2},
     "tokenise": {"passes": 2},
     "train_lm": {"steps": 30, "eval_steps": 30, "eval_batches": 1},
+    "choose": {"passes": 2},
+    "train_lm_chosen": {"steps": 5, "eval_steps": 5, "eval_batches": 1},
     "train_decoder": {"steps": 10, "eval_steps": 10},
     "train_jscc": {"steps": 5, "eval_steps": 5},
 }

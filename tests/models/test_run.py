@@ -9,8 +9,8 @@ import torch
 import yaml
 from soundspring import weights
 
-STAGES = ["train_codec", "refit_codebooks", "tokenise", "train_lm", "train_decoder", "export", "export", "train_jscc",
-          "export", "quality"]
+STAGES = ["train_codec", "refit_codebooks", "tokenise", "train_lm", "tokenise", "train_lm", "train_decoder",
+          "export", "export", "train_jscc", "export", "quality"]
 
 
 def test_a_kill_ends_all_processes_and_keeps_what_was_learned(trained):
@@ -44,7 +44,7 @@ def test_the_tiny_models_carry_speech(trained):
     models = trained.work / "models"
     codec, lm = api.load(models / "codec"), load(models / "lm", models / "codec")
     assert sum(p.numel() for p in [*codec.parameters(), *lm.model.parameters()]) < 1e6
-    tokens = np.load(trained.work / "tokens/tokens_train.npz")["tokens"]
+    tokens = np.load(trained.work / "chosen/tokens_train.npz")["tokens"]
     assert lm.histogram.sum() == tokens.size
 
 
@@ -75,7 +75,7 @@ def test_cards_say_what_it_is_and_how_it_went(trained):
     assert "| minutes | steps | PESQ-WB, -5 dB |" in jscc and "Not measured" in jscc
 
 
-@pytest.mark.parametrize("kind", ["codec", "lm", "decoder", "jscc"])
+@pytest.mark.parametrize("kind", ["codec", "lm", "lm_chosen", "decoder", "jscc"])
 def test_progress_can_be_seen_and_heard(trained, kind):
     from soundspring.audio.io import read
 
