@@ -4,9 +4,9 @@
 
 Source coding is codec, language model, range coder and concealment: all but FEC and modem. "Both" adds up what
 transmitter and receiver take for the same superframe. Reference profile over AWGN at 12 dB; a second receiver runs with
-20 % of the packets lost, so that it has something to conceal. The yardsticks in the same run: the quickest libopus that
-is installed (builds of it differ by a factor of eight), at 9 kbps and complexity 9, and numpy's FFT of 4096 points,
-which is there everywhere.
+20 % of the packets lost, so that it has something to conceal. Then packet20, whole ends. The yardsticks in the same
+run: the quickest libopus that is installed (builds of it differ by a factor of eight), at 9 kbps and complexity 9, and
+numpy's FFT of 4096 points, which is there everywhere.
 """
 
 from collections import defaultdict
@@ -20,7 +20,17 @@ from soundspring.channel.awgn import Awgn, noise_variance
 from soundspring.channel.loss import Bernoulli
 from soundspring.coding.superframe import SuperframeDecoder
 from soundspring.link import Frame as LinkFrame
-from soundspring.link import Link, Models, in_order, speak, superframes
+from soundspring.link import (
+    Link,
+    Models,
+    decode,
+    encode,
+    from_datagrams,
+    in_order,
+    speak,
+    superframes,
+    to_datagrams,
+)
 from soundspring.profile import load
 
 SNR_DB = 12.0
@@ -142,6 +152,22 @@ def receiver(link: Link, sent: list, samples: list[np.ndarray], loss: float, see
     return clock, float(np.mean(missing))
 
 
+def datagrams(audio: np.ndarray, models: Models, seed: int) -> dict:
+    """Real-time factors of packet20, which has a packet every 20 ms and no radio: sender, receiver, one with losses."""
+    link, lose = Link(load("packet20"), models), Bernoulli(LOSS, seed)
+    for _ in encode(link, audio[: RATE // 5]):  # kernels and caches
+        pass
+    begin = process_time()
+    sent = to_datagrams(link, encode(link, audio))
+    times = {"tx": process_time() - begin}
+    lossy = [None if gone else d for d, gone in zip(sent, lose.step(len(sent)), strict=True)]
+    for name, arrived in (("rx", sent), ("rx_20", lossy)):
+        begin = process_time()
+        decode(link, from_datagrams(link, arrived), len(audio))
+        times[name] = process_time() - begin
+    return {f"rtf_{name}": round(t / (len(audio) / RATE), 4) for name, t in times.items()}
+
+
 def opus_speed(audio: np.ndarray) -> dict | None:
     """Real-time factors of the quickest libopus here, whatever its version; None where there is none."""
     figures = []
@@ -170,7 +196,8 @@ def fft_ms(size: int = 4096, count: int = 2000) -> float:
 
 def main(argv=None) -> dict:
     args = arguments(__doc__, argv, seconds=20, length=4)
-    utterances, link = speech(args), Link(load("reference"), Models())
+    utterances, models = speech(args), Models()
+    link = Link(load("reference"), models)
     audio = np.concatenate([x for _, x in utterances])[: int(args.seconds * RATE)]
     sender, sent, samples = transmitter(link, audio)
     hearer, lost = receiver(link, sent, samples, 0.0, args.seed)
@@ -190,7 +217,7 @@ def main(argv=None) -> dict:
                "rtf_tx": tx["all"]["rtf"], "rtf_rx": rx["all"]["rtf"], "rtf_rx_20": lossy["all"]["rtf"],
                "rtf_source_tx": tx["source coding"]["rtf"], "rtf_source_rx": rx["source coding"]["rtf"],
                "rtf_source_rx_20": lossy["source coding"]["rtf"],
-               "fft4096_ms": round(yardstick, 4), "opus": peer,
+               "packet20": datagrams(audio, models, args.seed), "fft4096_ms": round(yardstick, 4), "opus": peer,
                "tx_median_in_fft4096": round(tx["all"]["median_ms"] / yardstick),
                "rx_median_in_fft4096": round(rx["all"]["median_ms"] / yardstick)}
     if peer:
@@ -201,6 +228,7 @@ def main(argv=None) -> dict:
         for stage, f in figures[end].items():
             print(f"    {stage:15} median {f['median_ms']:7.2f} ms  99 % {f['p99_ms']:7.2f} ms  "
                   f"real-time factor {f['rtf']:.4f}")
+    print(f"packet20: {figures['packet20']}")
     print(f"a superframe lasts {figures['superframe_ms']:.0f} ms; FFT of 4096: {yardstick:.3f} ms; libopus: {peer}")
     write(args, figures)
     return figures

@@ -303,6 +303,8 @@ def speed(figures: dict | None) -> str:
         out + f"Reference profile, one thread of {figures['about']['machine']['cpu']}, CPU time per superframe of "
         f"{figures['superframe_ms']:.0f} ms.\n\n"
         + table(["end", "stage", "median / ms", "99 % / ms", "real-time factor"], rows)
+        + "\nProfile packet20, real-time factors: transmitter {rtf_tx:.3f}, receiver {rtf_rx:.3f}, with 20 % lost "
+          "{rtf_rx_20:.3f}.\n".format(**figures["packet20"])
     )
 
 
