@@ -135,3 +135,13 @@ def _range_code() -> list[bytes]:
 
 def _coded_headers() -> list[bytes]:
     return [np.random.default_rng(4).integers(-40, 40, 96).astype(np.int8).tobytes()]
+
+
+def _sealed() -> list[bytes]:
+    rng = np.random.default_rng(5)
+    return [rng.bytes(n) for n in (60, 300, 300)]
+
+
+def _samples() -> list[bytes]:
+    rng = np.random.default_rng(6)
+    return [bytes([3]) + rng.bytes(60) for _ in range(6)]

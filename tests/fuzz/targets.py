@@ -264,6 +264,76 @@ def groups(data: bytes) -> None:
         sequence += 1 + source.number() % 3
 
 
+@target
+def sealed(data: bytes) -> None:
+    """What two transmissions sealed, in any order, again, changed on the way: a packet opens once, and as it was sent.
+
+    The tags are of 8 bytes, so that no forged one is right by chance.
+    """
+    from soundspring.coding.seal import Opener, Refused, Sealer
+
+    source, key = Bytes(data), bytes(16)
+    encrypt = bool(source.number() % 2)
+    senders = [Sealer(key, 8, encrypt) for _ in range(2)]
+    opener, sent, opened = Opener(key, 8, encrypt), [], set()
+    next_one = [source.number(2), source.number(2)]
+    for _ in range(4 + source.number() % 60):
+        own, kind = source.number() % 2, source.number() % 6
+        if kind < 3 or not sent:
+            next_one[own] += 1 + (source.number() % 4 if kind == 2 else 0)
+            bits = np.unpackbits(np.frombuffer(source.some()[:8] or b"x", np.uint8))
+            sent.append((own, next_one[own], bits, senders[own].seal(next_one[own], 0, bits)))
+        which = sent[-1 if kind < 3 else source.number() % len(sent)]
+        arrived, shift = which[3].copy(), 0
+        if kind == 4:
+            arrived[source.number() % len(arrived)] ^= 1
+        if kind == 5:
+            shift = 1 + source.number() % 255
+        try:
+            got = opener.open(which[1] + shift, 0, arrived)
+        except Refused:
+            continue
+        assert kind < 4 and np.array_equal(got, which[2]) and which[:2] not in opened
+        opened.add(which[:2])
+
+
+@functools.lru_cache
+def _air():
+    """The link of the profile `reference`, its frame coder, the payloads of a burst and its samples."""
+    from soundspring.link import FrameCoder, RadioLink
+
+    link = RadioLink(profile.load("reference"), None)
+    coder = FrameCoder(link.profile, "00" * 32)
+    payloads = [np.arange(p.payload_bits) % 3 % 2 for p in link.profile.phy.packets]
+    return link, coder, payloads, link.modulator().modulate(*coder.encode(7, payloads))
+
+
+@target
+def samples(data: bytes) -> None:
+    """Samples of any bits, not all of them numbers, pieces of bursts; then silence and a burst, which is received."""
+    source, parts = Bytes(data), []
+    link, coder, payloads, burst = _air()
+    receiver = link.receiver(coder)
+    for _ in range(1 + source.number() % 4):
+        size, kind = source.number(2) % 3000, source.number() % 4
+        raw = np.resize(np.frombuffer(source.some() or b"\0", np.uint8), 8 * size)
+        if kind == 0:
+            parts.append(raw.view(np.complex64))
+        elif kind == 1:
+            parts.append((raw[::8].astype(np.float32) - 128).astype(np.complex64))
+        elif kind == 2:
+            parts.append(burst[: source.number(2) % len(burst)] * np.float32(2.0) ** (source.number() % 40 - 20))
+        else:
+            parts.append(burst[source.number(2) % len(burst) :])
+    quiet = np.zeros(4 * len(burst), np.complex64)
+    found = [b for part in (*parts, quiet, burst, quiet) for b in receiver.push(part.astype(np.complex64))]
+    found = [b for b in [*found, *receiver.flush()] if b.header]
+    assert found and found[-1].header.sequence == 7
+    assert all(np.isfinite(b.symbols).all() and np.isfinite(b.noise_var).all() for b in found)
+    got = [coder.decode(b.symbols, b.noise_var) for b in found][-1]
+    assert all(bits is not None and np.array_equal(bits, sent) for bits, sent in zip(got, payloads, strict=True))
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 

@@ -85,7 +85,7 @@ def estimate(answer, gram, profile, noise, steer, at):
     steer [active, lags] carries taps to carriers, `at` are the pilots among these. Returns (taps, their error's
     covariance, and what `describe` says of them).
     """
-    precision = square(np.diag(gram)) / profile
+    precision = square(np.diag(gram)) / np.maximum(profile, 1e-20)  # in silence the profile is zero
     covariance = np.linalg.inv(gram / noise + np.diag(precision).astype(np.complex128))
     taps = covariance @ (answer / noise)
     return taps, covariance, describe(taps, covariance, steer, at)

@@ -8,7 +8,8 @@ class DcRemover:
     """Subtracts a slowly learned mean, but only once it is more than chance: an OFDM burst has a mean of its own.
 
     The estimate averages the means of blocks, over at most MEMORY blocks, and is used when its power is SIGNIFICANT
-    times what the same number of random samples of this power would give.
+    times what the same number of random samples of this power would give. And only from blocks that come nearer to
+    zero by it: after a click of great power the estimate is wrong for long, and would silence what follows.
     """
 
     MEMORY = 100
@@ -20,7 +21,9 @@ class DcRemover:
     def step(self, samples: np.ndarray) -> np.ndarray:
         """One block [n] (n the same each time) -> the block without the offset."""
         self._blocks = min(self._blocks + 1, self.MEMORY)
-        self._mean += (samples.mean() - self._mean) / self._blocks
+        own = samples.mean()
+        self._mean += (own - self._mean) / self._blocks
         self._power += (np.vdot(samples, samples).real / len(samples) - self._power) / self._blocks
         chance = self._power / (self._blocks * len(samples))
-        return samples - self._mean if abs(self._mean) ** 2 > self.SIGNIFICANT * chance else samples
+        known, helps = abs(self._mean) ** 2 > self.SIGNIFICANT * chance, abs(own - self._mean) < abs(own)
+        return samples - self._mean if known and helps else samples

@@ -18,6 +18,8 @@ from .numerology import Numerology
 from .qam import demap
 from .search import ChirpSearch, Detection, Place
 
+LARGEST = 1e8  # magnitude of a part of a sample, whatever full scale is
+
 
 @dataclass(frozen=True)
 class Burst:
@@ -56,6 +58,14 @@ class _Pending:
     result: Equalised | None = None
     header: Any = field(default=None)
     payload: int = 0
+
+
+def usable(samples: np.ndarray) -> np.ndarray:
+    """Samples complex64 [n], with zeros for those whose powers cannot be summed."""
+    parts = np.abs(samples.view(np.float32))
+    if parts.max(initial=0) <= LARGEST:  # never where one is not a number
+        return samples
+    return np.where((parts <= LARGEST).reshape(-1, 2).all(1), samples, 0)
 
 
 class BurstReceiver:
@@ -148,7 +158,7 @@ class BurstReceiver:
     def push(self, samples: np.ndarray) -> list[Burst]:
         """Take any number of samples (complex [n], at numerology.rate * oversampling); return the bursts now complete.
 
-        Samples that are not finite count as zero. Raises ValueError if samples is not one row.
+        Samples that are not finite, or beyond LARGEST, count as zero. Raises ValueError if samples is not one row.
         """
         samples = np.asarray(samples, np.complex64)
         if samples.ndim != 1:
@@ -162,10 +172,7 @@ class BurstReceiver:
         bursts = []
         whole = len(raw) - len(raw) % hop
         for i in range(0, whole, hop):
-            block = raw[i : i + hop]
-            if not np.isfinite(block.sum()):
-                block = np.where(np.isfinite(block), block, 0)
-            bursts += self._take(self._dc.step(block), math.inf)
+            bursts += self._take(self._dc.step(usable(raw[i : i + hop])), math.inf)
         self._raw, self._raw_size = [raw[whole:]], len(raw) - whole
         return bursts
 

@@ -11,7 +11,7 @@ import scipy.fft
 
 from .burst import PREAMBLE_SYMBOLS, ratio_of
 from .numerology import Numerology
-from .receiver import Burst, BurstReceiver
+from .receiver import Burst, BurstReceiver, usable
 
 INNER = 2  # oversampling behind the bank
 REACH = 0.15  # of the critical rate: the carrier offset that one receiver of the bank looks for
@@ -127,7 +127,7 @@ class WideReceiver:
         samples = np.asarray(samples, np.complex64)
         if samples.ndim != 1:
             raise ValueError(f"samples must be one row, not shape {samples.shape}")
-        self._buffer = np.concatenate([self._buffer, np.where(np.isfinite(samples), samples, 0)])
+        self._buffer = np.concatenate([self._buffer, usable(samples)])
         bursts, at = [], 0
         while at + self._size <= len(self._buffer):
             bursts += self._block(self._buffer[at : at + self._size])
