@@ -8,7 +8,7 @@ their own frame) and `target` (what is predicted), with the layers that the targ
 import numpy as np
 
 BASE = 3
-SCHEDULE = ((2,), (0, 4), (1, 3))
+SCHEDULE = ((0, 2, 4), (1, 3))  # of all profiles with superframes of five frames
 RATES = (6, 12, 24)
 
 
@@ -40,6 +40,27 @@ def fine(rng, batch, layers, past=0, superframe=5, policy="layered"):
     return visible, visible | target, target, slice(BASE, n)
 
 
+def copies(rng, batch, layers):
+    """Copies of the lowest layers of the superframe before, one step of their schedule, an empty frame behind them."""
+    n, step = int(rng.integers(3, 8)), int(rng.integers(len(SCHEDULE)))
+    visible, target = (np.zeros((batch, 6, layers), bool) for _ in range(2))
+    for earlier in SCHEDULE[:step]:
+        visible[:, earlier, :n] = True
+    target[:, SCHEDULE[step], :n] = True
+    return visible, visible | target, target, slice(0, n)
+
+
+def packet(rng, batch, layers, step=None):
+    """A packet of one frame with copies of the two before it: the copies, the older first, or the frame upon both."""
+    older, newer, n = (int(rng.choice(c)) for c in ((0, 1, 2, 2, 3), (0, 4, 5, 6, 6, 7), (12, 13, 14, 15)))
+    counts, step = (older, newer, n), int(rng.choice(3, p=(0.15, 0.3, 0.55))) if step is None else step
+    visible, target = (np.zeros((batch, 3, layers), bool) for _ in range(2))
+    for frame in range(step):
+        visible[:, frame, : counts[frame]] = True
+    target[:, step, : counts[step]] = True
+    return visible, visible | target, target, slice(0, counts[step])
+
+
 def conceal(rng, batch, layers, frames=25):
     """Erasures as packets make them: groups of one superframe (5 or 1 frames), look-ahead 0 or 1 superframe."""
     n = int(rng.choice((3, *RATES), p=(0.1, 0.2, 0.45, 0.25)))
@@ -68,7 +89,7 @@ def conceal(rng, batch, layers, frames=25):
 
 def draw(rng, layers):
     """One training question: (visible, known, target, layers) with a batch size that suits its cost."""
-    kind = rng.choice(9, p=(0.18, 0.08, 0.04, 0.22, 0.06, 0.07, 0.05, 0.05, 0.25))
+    kind = rng.choice(11, p=(0.15, 0.07, 0.02, 0.19, 0.06, 0.07, 0.03, 0.03, 0.22, 0.06, 0.1))
     past = int(rng.integers(1, 5))
     return (
         lambda: base(rng, 64, layers),
@@ -80,4 +101,6 @@ def draw(rng, layers):
         lambda: fine(rng, 128, layers, 0, 1),
         lambda: fine(rng, 32, layers, policy="independent"),
         lambda: conceal(rng, 32, layers),
+        lambda: copies(rng, 32, layers),
+        lambda: packet(rng, 96, layers),
     )[kind]()

@@ -60,6 +60,8 @@ def evaluate(model, tokens, rng, batches=12):
         "fine_20ms": lambda: masks.fine(rng, 240, tokens.shape[1], 0, 1),
         "fine_alone": lambda: masks.fine(rng, 48, tokens.shape[1], policy="independent"),
         "conceal": lambda: masks.conceal(rng, 48, tokens.shape[1]),
+        "copies": lambda: masks.copies(rng, 48, tokens.shape[1]),
+        "packet": lambda: masks.packet(rng, 240, tokens.shape[1], 2),
     }
     out = {}
     for name, job in jobs.items():
