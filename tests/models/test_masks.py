@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from soundspring.link import Link, Models, encode
+from soundspring.link import Link, Models
 from soundspring.profile import load
 
 SECONDS = 0.5
@@ -24,7 +24,7 @@ class Noting:
 
 
 def questions(visible, frames, layer):
-    """For each frame that is asked for: layers that the trunk sees of each frame of the window, the frame, the layer."""
+    """For each frame that is asked for: the layers that the trunk sees of each of the window, the frame, the layer."""
     return {(tuple(visible.sum(1).tolist()), int(frame), int(layer)) for frame in frames}
 
 
