@@ -44,12 +44,14 @@ def read_recipe(name: str) -> dict:
 
 
 def command(options: dict) -> list[str]:
-    """{"eval_minutes": 8, "quick": True} -> ["--eval-minutes", "8", "--quick"]; mappings become JSON."""
+    """{"eval_minutes": 8, "quick": True} -> ["--eval-minutes", "8", "--quick"]; a mapping becomes JSON, a list several
+    words."""
     out = []
     for key, value in options.items():
         if value is not False:
             out.append("--" + key.replace("_", "-"))
-            out += [] if value is True else [json.dumps(value) if isinstance(value, dict) else str(value)]
+            values = [] if value is True else value if isinstance(value, list) else [value]
+            out += [json.dumps(v) if isinstance(v, dict) else str(v) for v in values]
     return out
 
 
@@ -130,7 +132,7 @@ class Run:
         """Everything, in order."""
         work, runs = self.work, self.work / "runs"
         corpus, refitted, tokens = {"corpus": work}, runs / "codec" / "refitted.pt", work / "tokens"
-        chosen = work / "chosen"  # the same speech, in the tokens that are sent
+        chosen = work / "chosen"  # some of the speech again, in the tokens that are sent
         decoded = self.models / "codec" / "config.yaml"
         self.stage("corpus", work / "test.json", work=work)
         codec = self.train("codec", refitted, **corpus)
@@ -138,10 +140,11 @@ class Run:
         self.stage("tokenise", tokens / "tokens_train.npz", codec=refitted, out=tokens, **corpus)
         first = self.train("lm", chosen / "tokens_train.npz", codec=refitted, tokens=tokens)
         self.stage("choose", chosen / "tokens_train.npz", codec=refitted, lm=first, out=chosen, **corpus)
-        lm = self.train("lm_chosen", runs / "decoder" / "checkpoint.pt", codec=refitted, tokens=chosen, start=first)
+        begun = runs / "decoder" / "checkpoint.pt"
+        lm = self.train("lm_chosen", begun, codec=refitted, tokens=[tokens, chosen], start=first)
         decoder = self.train("decoder", decoded, codec=refitted, lm=lm, **corpus)
         self.export("codec", decoder, before=refitted)
-        self.export("lm", lm, tokens=chosen)
+        self.export("lm", lm, tokens=tokens)
         self.export("jscc", self.train("jscc", self.models / "jscc" / "config.yaml", **corpus))
         for name in self.recipe["benchmarks"]:
             self.measure(name)

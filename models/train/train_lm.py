@@ -85,8 +85,8 @@ def histogram(tokens, entries):
 class Trainer(Training):
     def __init__(self, args):
         super().__init__(args)
-        self.tokens = np.load(args.tokens / "tokens_train.npz")["tokens"]
-        self.valid = dict(np.load(args.tokens / "tokens_valid.npz"))
+        self.tokens = np.concatenate([np.load(folder / "tokens_train.npz")["tokens"] for folder in args.tokens])
+        self.valid = dict(np.load(args.tokens[0] / "tokens_valid.npz"))
         self.codec = load_codec(args.codec).to(self.device)
         books = self.codec.quantizer.codebooks
         config = LmConfig(**{"latent": books.shape[-1]} | args.sizes)
@@ -154,7 +154,7 @@ class Trainer(Training):
 
 def parser():
     ap = options(__doc__, lr=8e-4, rise=300)
-    ap.add_argument("--tokens", type=Path, required=True)
+    ap.add_argument("--tokens", type=Path, nargs="+", required=True, help="folders; the first is validated with")
     ap.add_argument("--codec", type=Path, required=True)
     ap.add_argument("--start", type=Path, help="checkpoint of a model for an earlier codec, to learn faster")
     ap.add_argument("--eval-batches", type=int, default=12, help="for each coding job")

@@ -42,6 +42,7 @@ def asked_in_training(train, rounds=3000):
     masks, rng, asked = train("masks"), np.random.default_rng(0), set()
     for _ in range(rounds):
         visible, _, target, _ = masks.draw(rng, 24)
+        assert target.any()  # else the loss would be the mean of nothing
         seen, wanted = visible[0], target[0]
         for layer in range(24):
             asked |= questions(seen, np.flatnonzero(wanted[:, layer]), layer)

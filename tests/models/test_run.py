@@ -44,7 +44,7 @@ def test_the_tiny_models_carry_speech(trained):
     models = trained.work / "models"
     codec, lm = api.load(models / "codec"), load(models / "lm", models / "codec")
     assert sum(p.numel() for p in [*codec.parameters(), *lm.model.parameters()]) < 1e6
-    tokens = np.load(trained.work / "chosen/tokens_train.npz")["tokens"]
+    tokens = np.load(trained.work / "tokens/tokens_train.npz")["tokens"]
     assert lm.histogram.sum() == tokens.size
 
 
@@ -131,8 +131,9 @@ def test_a_recipe_names_all_stages_and_no_others(train, tmp_path):
 
 
 def test_options_become_arguments(train):
-    options = {"eval_minutes": 8, "quick": True, "full": False, "sizes": {"dim": 4}}
-    assert train("run").command(options) == ["--eval-minutes", "8", "--quick", "--sizes", '{"dim": 4}']
+    options = {"eval_minutes": 8, "quick": True, "full": False, "sizes": {"dim": 4}, "tokens": ["a", "b"]}
+    words = ["--eval-minutes", "8", "--quick", "--sizes", '{"dim": 4}', "--tokens", "a", "b"]
+    assert train("run").command(options) == words
 
 
 def test_no_more_processes_than_gpus(train, tmp_path, capsys):
