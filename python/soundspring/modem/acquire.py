@@ -56,9 +56,10 @@ class Acquirer:
         self._pieces = (int(PREAMBLE_SYMBOLS * numerology.symbol_length * oversampling) - 2 * self.skip) // self._piece
         self.length = self._pieces * self._piece
         self._lags = np.arange(-reach, reach) * float(oversampling)  # a critical sample apart
-        self._known = np.conj(self._delayed(numerology, oversampling)).astype(np.complex64)  # [length, lags]
-        self._gram = self._known.T @ self._known.conj()
-        self._by_piece = self._known.reshape(self._pieces, self._piece, -1)
+        # A row a lag: those near some lag are then in one piece of memory, which saves a copy for each burst.
+        self._known = np.ascontiguousarray(np.conj(self._delayed(numerology, oversampling)).T, np.complex64)
+        self._gram = self._known @ self._known.conj().T
+        self._by_piece = self._known.reshape(-1, self._pieces, self._piece).transpose(1, 0, 2)
         # The centre is the lag with the most energy within half a prefix of it, in the middle if there is room.
         x = np.arange(-self._prefix, self._prefix + 1) / (self._prefix / 2)
         self._kernel = np.where(np.abs(x) <= 1, 1 - 0.01 * x**2, np.maximum(0.99 - 2 * (np.abs(x) - 1), 0))
@@ -74,14 +75,14 @@ class Acquirer:
     def __call__(self, samples: np.ndarray, coarse_cfo_hz: float) -> Acquisition:
         """Args: samples [length] from `skip` after the coarse start on."""
         samples = self._turned(samples, coarse_cfo_hz)
-        partial = np.matmul(samples.reshape(self._pieces, 1, -1), self._by_piece)[:, 0]
+        partial = np.matmul(self._by_piece, samples.reshape(self._pieces, -1, 1))[:, :, 0]
         spectrum = scipy.fft.fft(partial.T, self._bins)  # [lags, bins]
         peak, found, profile, centre = strongest(spectrum, self._prefix, self._kernel)
         turns = (peak + self._bins // 2) % self._bins - self._bins // 2  # per `bins` pieces
         cfo = turns / self._bins * self._rate_hz / self._piece
         margin = self._prefix // 2 + self._prefix // 4
         near = slice(max(centre - margin, 0), centre + margin + 1)
-        answer, gram = self._turned(samples, cfo) @ self._known[:, near], self._gram[near, near]
+        answer, gram = self._known[near] @ self._turned(samples, cfo), self._gram[near, near]
         arrival, centre = (round(self._lags[i]) for i in (profile.argmax(), centre))
         likeness = float(found / (np.vdot(samples, samples).real + 1e-30))
         return Acquisition(arrival, centre, cfo, self._lags[near], profile[near], answer, gram, likeness)

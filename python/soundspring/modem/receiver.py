@@ -268,9 +268,9 @@ class BurstReceiver:
 
     def _known(self, header) -> np.ndarray:
         """The header's carriers as they were sent, complex64 [header symbols, active]."""
-        known = self._zeros.copy()
-        known.ravel()[self._bit_at] *= 1 - 2 * np.asarray(self._encode_header(header), np.float32)
-        return known
+        negative = np.zeros(self._zeros.shape, bool)
+        negative.ravel()[self._bit_at] = self._encode_header(header)
+        return np.where(negative, -self._zeros, self._zeros)
 
     def _equalise(self, p: _Pending, known: np.ndarray | None = None) -> Equalised:
         numerology = self.numerology

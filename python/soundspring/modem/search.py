@@ -108,8 +108,9 @@ class ChirpSearch:
 
     def _answers(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         spectrum = scipy.fft.fft(samples)
-        half = self._size // 2
-        spectrum = np.concatenate([spectrum[:half], spectrum[-half:]]) * np.float32(self._size / len(samples))
+        if len(samples) != self._size:
+            half = self._size // 2
+            spectrum = np.concatenate([spectrum[:half], spectrum[-half:]]) * np.float32(self._size / len(samples))
         answers = scipy.fft.ifft(self._bank * spectrum, overwrite_x=True)
         return normalise(answers, self._chirp, self._keep, self._band)
 
