@@ -182,8 +182,8 @@ def weigh(parts, values, share, noise):
     """Scale the parts of a change by the Wiener filters of all processes, each weighted by how likely it is.
 
     parts [processes, n, 2 m], real and imaginary parts side by side, are scaled in place; values [processes, n]:
-    variances under each process per unit of share [m]. Returns the scales [processes, n, m]: times the noise they are
-    the variances of what is left of the errors.
+    variances under each process per unit of share [m]. Returns the scales [processes, n, m], which times the noise are
+    the variances of what is left of the errors, and the weights [processes].
     """
     processes, n, m = len(values), values.shape[1], len(share)
     keep = np.empty((processes, n, m))
@@ -206,7 +206,7 @@ def weigh(parts, values, share, noise):
                 keep[c, i, j] *= weight[c]
                 parts[c, i, 2 * j] *= keep[c, i, j]
                 parts[c, i, 2 * j + 1] *= keep[c, i, j]
-    return keep
+    return keep, weight
 
 
 @numba.njit(cache=True)
@@ -214,10 +214,10 @@ def smooth(change, processes, share, noise):
     """`weigh` applied to the changes complex128 [n, m], or if there are many to the means over groups of symbols.
 
     processes: (symbols in a group, middle of each group [g], amplitude of the noise in each [g], eigenvalues [c, g] and
-    eigenvectors [c g, g] (rows) of the changes over the noise's amplitude). Returns (smoothed [n, m], variances of
-    their errors [n, m]).
+    eigenvectors [c g, g] (rows) of the changes over the noise's amplitude, ...). Returns (smoothed [n, m], variances of
+    their errors [n, m], weights of the processes [c]).
     """
-    group, middle, scale, values, basis = processes
+    group, middle, scale, values, basis = processes[:5]
     n, m = change.shape
     means = np.zeros((len(middle), m), np.complex128)
     for i in range(n):
@@ -226,7 +226,7 @@ def smooth(change, processes, share, noise):
     for i in range(len(middle)):
         means[i] /= min(group, n - i * group) * scale[i]
     parts = basis @ means.view(np.float64)  # real and imaginary parts side by side
-    keep = weigh(parts.reshape((*values.shape, 2 * m)), values, share, noise / group)
+    keep, weight = weigh(parts.reshape((*values.shape, 2 * m)), values, share, noise / group)
     back = np.ascontiguousarray(basis.T)
     smoothed = (back @ parts).view(np.complex128)
     variance = (back * back) @ keep.reshape((-1, m)) * (noise / group)
@@ -234,12 +234,12 @@ def smooth(change, processes, share, noise):
         smoothed[i] *= scale[i]
         variance[i] *= scale[i] ** 2
     if group == 1:
-        return smoothed, variance
+        return smoothed, variance, weight
     out, spread, at = np.empty((n, m), np.complex128), np.empty((n, m)), np.arange(n)
     for j in range(m):
         out[:, j] = np.interp(at, middle, smoothed[:, j].real) + 1j * np.interp(at, middle, smoothed[:, j].imag)
         spread[:, j] = np.interp(at, middle, variance[:, j])
-    return out, spread
+    return out, spread, weight
 
 
 @numba.njit(cache=True)
@@ -267,7 +267,7 @@ def follow(turned, known, pilots, at, h, noise, processes, share, vectors, sprea
 
     Symbols known on all carriers show the pilots' response with the noise of all of them. Returns (response complex64
     [n, active], size of the change beside the channel's [n], variance of its error [n, active], degrees of freedom that
-    it took).
+    it took, weights of the processes).
     """
     n, active = turned.shape
     back = np.ascontiguousarray(spread.conj().T)
@@ -285,10 +285,26 @@ def follow(turned, known, pilots, at, h, noise, processes, share, vectors, sprea
                 for p in range(len(at)):
                     moved = turned[i, at[p]] * pilots[i, p] - h[at[p]]
                     change[i, m] += moved * np.conj(vectors[p, m])
-    smoothed, error = smooth(change, processes, share, noise)
+    smoothed, error, weight = smooth(change, processes, share, noise)
     response = (h + smoothed @ np.ascontiguousarray(spread.T)).astype(np.complex64)
     moved = square(smoothed).sum(axis=1) / share.sum()
-    return response, moved, error @ np.ascontiguousarray(square(spread).T), error.sum() / noise
+    return response, moved, error @ np.ascontiguousarray(square(spread).T), error.sum() / noise, weight
+
+
+@numba.njit(cache=True)
+def carry_on(response, moved, step, noise, weight, variance, covariance, power):
+    """Let what the pilots do not show of the change go on as it did from the preamble to the header; in place.
+
+    step [active] is by how much it then moved, known with `noise` per unit of power. What the change at each symbol has
+    to do with it the processes say by the last three arguments (see `trend`), each by its weight: a linear prediction.
+    response and moved are from `follow`; the latter goes down by what is now foreseen.
+    """
+    seen = (weight * variance).sum() + noise
+    for i in range(len(response)):
+        common = (weight * covariance[:, i]).sum()
+        for j in range(len(step)):
+            response[i, j] += np.complex64(common / seen * step[j])
+        moved[i] *= 1 - common * common / (seen * (weight * power[:, i]).sum() + 1e-30)
 
 
 @numba.njit(cache=True)
@@ -344,6 +360,7 @@ def receive(received, known, n_header, layout, channel, processes, start, span, 
     carriers, at, rest, times, pilots = layout
     taps, covariance, steer, overlap, noise, noise_dof, h, error, es, power, share, vectors, spread, unseen = channel
     drift, turned = unwind(received, pilots, at, carriers, times, h, noise, start, span, prior)
+    before, error_before = h, error.mean()
     if len(known):
         response = np.zeros(turned.shape[1], np.complex128)
         for i in range(len(known)):
@@ -354,7 +371,14 @@ def receive(received, known, n_header, layout, channel, processes, start, span, 
         )
         h, error, es, _, share, vectors, spread, unseen = again
         error = error / noise
-    response, moved, steady, dof = follow(turned, known, pilots, at, h, noise, processes, share, vectors, spread)
+    response, moved, steady, dof, weight = follow(
+        turned, known, pilots, at, h, noise, processes, share, vectors, spread
+    )
+    if len(known):
+        step = h - before
+        step -= spread @ (np.ascontiguousarray(vectors.conj().T) @ step[at])
+        uncertain = (error_before + error.mean()) * noise / (unseen.mean() + 1e-30)
+        carry_on(response, moved, step, uncertain, weight, *processes[5:])
     symbols, variance, noise, noise_dof, rms = settle(
         turned, response, pilots, at, rest, n_header, error, noise, noise_dof, dof, steady, moved, unseen
     )

@@ -17,7 +17,7 @@ SPAN = 96  # most points in time that are smoothed
 def processes(n: int, known: int = 0, noise: float = 1.0) -> tuple:
     """How changes over n symbols are smoothed: (symbols in a group, middle of each group [g], amplitude of the noise
     in each [g], eigenvalues [c, g] and eigenvectors [c g, g] (rows) of a change's covariance over the noise's
-    amplitude, for each of c processes).
+    amplitude, for each of c processes; and as `trend` has it [c], [c, n], [c, n]).
 
     For each process (fading at some Doppler frequency, a random walk at some speed) the smoother is a Wiener filter,
     and how likely the process is follows from what was measured; the filters are averaged by that. Of bursts longer
@@ -37,14 +37,41 @@ def processes(n: int, known: int = 0, noise: float = 1.0) -> tuple:
     reference = np.arange(known) if known else np.arange(-PREAMBLE_SYMBOLS, 0)
     times = np.concatenate([reference, t])
     lag = np.abs(times[:, None] - times)
-    angle = 2 * np.pi * np.sin(np.pi * (np.arange(16) + 0.5) / 32)
-    correlations = [np.cos(f * lag[:, :, None] * angle).mean(axis=2) for f in DOPPLERS] + [-w * lag / 2 for w in WALKS]
     values, vectors = [], []
-    for r in correlations:
+    for r in _correlations(lag):
         mean = r[: len(reference)].mean(axis=0)
         r = r - mean - mean[:, None] + mean[: len(reference)].mean()
         r = r[len(reference) :, len(reference) :]
         value, vector = np.linalg.eigh(r / np.outer(amplitude, amplitude))
         values.append(np.maximum(value, 0.0))
         vectors.append(vector.T)
-    return group, t, amplitude, np.array(values), np.concatenate(vectors)
+    return group, t, amplitude, np.array(values), np.concatenate(vectors), *trend(n, known)
+
+
+def trend(n: int, known: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the change from the preamble's mean to that of the first `known` symbols says of the changes since: for each
+    process its variance [c], its covariance with the change at each of n symbols [c, n], and the variance of the
+    latter [c, n]; all zero if there is none known."""
+    if not known:
+        count = len(DOPPLERS) + len(WALKS)
+        return np.zeros(count), np.zeros((count, n)), np.zeros((count, n))
+    header, before, t = np.arange(known), np.arange(-PREAMBLE_SYMBOLS, 0), np.arange(n)
+    to_header, to_before = _means(t, header), _means(t, before)
+    within, between = (x[:, :known].mean(axis=1, keepdims=True) for x in (to_header, to_before))
+    variance = within - 2 * between + _means(before, before).mean(axis=1, keepdims=True)
+    covariance = to_header - to_before - within + between
+    covariance[len(DOPPLERS) :] = 0
+    own = _correlations(np.zeros((1, 1)))[:, 0]
+    return variance[:, 0], covariance, own - 2 * to_header + within
+
+
+def _means(t: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """R between each of the times t [n] and the mean over others, [c, n]."""
+    return _correlations(np.abs(t[:, None] - over)).mean(axis=2)
+
+
+def _correlations(lag: np.ndarray) -> np.ndarray:
+    """R of each process at each of these lags [n, m], in symbols, not negative; [c, n, m]."""
+    angle = 2 * np.pi * np.sin(np.pi * (np.arange(16) + 0.5) / 32)
+    fading = [np.cos(f * lag[:, :, None] * angle).mean(axis=2) for f in DOPPLERS]
+    return np.array(fading + [-w * lag / 2 for w in WALKS])
