@@ -178,34 +178,31 @@ def turn_back(received, drift, k, t):
 
 
 @numba.njit(cache=True)
-def weigh(parts, values, share, noise):
-    """Scale the parts of a change by the Wiener filters of all processes, each weighted by how likely it is.
+def weigh(parts, owner, values, count, share, noise):
+    """Scale the parts of a change by the Wiener filters of all `count` processes, each weighted by how likely it is.
 
-    parts [processes, n, 2 m], real and imaginary parts side by side, are scaled in place; values [processes, n]:
-    variances under each process per unit of share [m]. Returns the scales [processes, n, m], which times the noise are
-    the variances of what is left of the errors, and the weights [processes].
+    parts [rows, 2 m], real and imaginary parts side by side, are scaled in place; owner [rows]: the process of each;
+    values [rows]: variances under it per unit of share [m]. Returns the scales [rows, m], which times the noise are the
+    variances of what is left of the errors, and the weights [count].
     """
-    processes, n, m = len(values), values.shape[1], len(share)
-    keep = np.empty((processes, n, m))
-    likelihood = np.zeros(processes)
-    for c in range(processes):
-        for i in range(n):
-            product = 1.0
-            for j in range(m):
-                r = 1 / (1 + values[c, i] * share[j] / noise)
-                power = (parts[c, i, 2 * j] ** 2 + parts[c, i, 2 * j + 1] ** 2) / noise
-                keep[c, i, j] = 1 - r
-                product *= r
-                likelihood[c] -= power * r
-            likelihood[c] += math.log(max(product, 1e-300))
+    rows, m = len(values), len(share)
+    keep = np.empty((rows, m))
+    likelihood = np.zeros(count)  # but for what is the same for all
+    for i in range(rows):
+        product = 1.0
+        for j in range(m):
+            r = 1 / (1 + values[i] * share[j] / noise)
+            keep[i, j] = 1 - r
+            product *= r
+            likelihood[owner[i]] += (parts[i, 2 * j] ** 2 + parts[i, 2 * j + 1] ** 2) / noise * (1 - r)
+        likelihood[owner[i]] += math.log(max(product, 1e-300))
     weight = np.exp(likelihood - likelihood.max())
     weight /= weight.sum()
-    for c in range(processes):
-        for i in range(n):
-            for j in range(m):
-                keep[c, i, j] *= weight[c]
-                parts[c, i, 2 * j] *= keep[c, i, j]
-                parts[c, i, 2 * j + 1] *= keep[c, i, j]
+    for i in range(rows):
+        for j in range(m):
+            keep[i, j] *= weight[owner[i]]
+            parts[i, 2 * j] *= keep[i, j]
+            parts[i, 2 * j + 1] *= keep[i, j]
     return keep, weight
 
 
@@ -213,11 +210,9 @@ def weigh(parts, values, share, noise):
 def smooth(change, processes, share, noise):
     """`weigh` applied to the changes complex128 [n, m], or if there are many to the means over groups of symbols.
 
-    processes: (symbols in a group, middle of each group [g], amplitude of the noise in each [g], eigenvalues [c, g] and
-    eigenvectors [c g, g] (rows) of the changes over the noise's amplitude, ...). Returns (smoothed [n, m], variances of
-    their errors [n, m], weights of the processes [c]).
+    processes: from `track.processes`. Returns (smoothed [n, m], variances of their errors [n, m], weights [count]).
     """
-    group, middle, scale, values, basis = processes[:5]
+    group, middle, scale, owner, values, basis, back, squared, count = processes[:9]
     n, m = change.shape
     means = np.zeros((len(middle), m), np.complex128)
     for i in range(n):
@@ -226,10 +221,9 @@ def smooth(change, processes, share, noise):
     for i in range(len(middle)):
         means[i] /= min(group, n - i * group) * scale[i]
     parts = basis @ means.view(np.float64)  # real and imaginary parts side by side
-    keep, weight = weigh(parts.reshape((*values.shape, 2 * m)), values, share, noise / group)
-    back = np.ascontiguousarray(basis.T)
+    keep, weight = weigh(parts, owner, values, count, share, noise / group)
     smoothed = (back @ parts).view(np.complex128)
-    variance = (back * back) @ keep.reshape((-1, m)) * (noise / group)
+    variance = squared @ keep * (noise / group)
     for i in range(len(middle)):
         smoothed[i] *= scale[i]
         variance[i] *= scale[i] ** 2
@@ -378,7 +372,7 @@ def receive(received, known, n_header, layout, channel, processes, start, span, 
         step = h - before
         step -= spread @ (np.ascontiguousarray(vectors.conj().T) @ step[at])
         uncertain = (error_before + error.mean()) * noise / (unseen.mean() + 1e-30)
-        carry_on(response, moved, step, uncertain, weight, *processes[5:])
+        carry_on(response, moved, step, uncertain, weight, *processes[9:])
     symbols, variance, noise, noise_dof, rms = settle(
         turned, response, pilots, at, rest, n_header, error, noise, noise_dof, dof, steady, moved, unseen
     )

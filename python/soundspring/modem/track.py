@@ -10,14 +10,16 @@ from .burst import PREAMBLE_SYMBOLS
 # What the smoother weighs: Doppler frequencies in cycles per symbol, and random walks' variances per symbol.
 DOPPLERS = tuple(0.032 * 2.0 ** -np.arange(7))
 WALKS = tuple(np.logspace(-6, -1, 6))
+LEAST = 1e-9  # power of a change, the channel's being 1, that is not worth a row
 SPAN = 96  # most points in time that are smoothed
 
 
 @lru_cache(maxsize=32)
 def processes(n: int, known: int = 0, noise: float = 1.0) -> tuple:
-    """How changes over n symbols are smoothed: (symbols in a group, middle of each group [g], amplitude of the noise
-    in each [g], eigenvalues [c, g] and eigenvectors [c g, g] (rows) of a change's covariance over the noise's
-    amplitude, for each of c processes; and as `trend` has it [c], [c, n], [c, n]).
+    """How changes over n symbols are smoothed: symbols in a group; middle of each group [g]; amplitude of the noise in
+    each [g]; of the eigenvectors of a change's covariance over the noise's amplitude, under each of `count` processes,
+    all that matter: the process [rows], the eigenvalue [rows], the vector [rows, g], that transposed and its square [g,
+    rows]; count; and as `trend` has it [count], [count, n], [count, n].
 
     For each process (fading at some Doppler frequency, a random walk at some speed) the smoother is a Wiener filter,
     and how likely the process is follows from what was measured; the filters are averaged by that. Of bursts longer
@@ -37,15 +39,20 @@ def processes(n: int, known: int = 0, noise: float = 1.0) -> tuple:
     reference = np.arange(known) if known else np.arange(-PREAMBLE_SYMBOLS, 0)
     times = np.concatenate([reference, t])
     lag = np.abs(times[:, None] - times)
-    values, vectors = [], []
-    for r in _correlations(lag):
+    owners, values, vectors = [], [], []
+    for c, r in enumerate(_correlations(lag)):
         mean = r[: len(reference)].mean(axis=0)
         r = r - mean - mean[:, None] + mean[: len(reference)].mean()
         r = r[len(reference) :, len(reference) :]
         value, vector = np.linalg.eigh(r / np.outer(amplitude, amplitude))
-        values.append(np.maximum(value, 0.0))
-        vectors.append(vector.T)
-    return group, t, amplitude, np.array(values), np.concatenate(vectors), *trend(n, known)
+        kept = value > LEAST
+        owners += [c] * int(kept.sum())
+        values.append(value[kept])
+        vectors.append(vector.T[kept])
+    basis = np.concatenate(vectors)
+    back = np.ascontiguousarray(basis.T)
+    rows = np.array(owners), np.concatenate(values), basis, back, back * back
+    return group, t, amplitude, *rows, len(DOPPLERS) + len(WALKS), *trend(n, known)
 
 
 def trend(n: int, known: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,7 +67,7 @@ def trend(n: int, known: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     within, between = (x[:, :known].mean(axis=1, keepdims=True) for x in (to_header, to_before))
     variance = within - 2 * between + _means(before, before).mean(axis=1, keepdims=True)
     covariance = to_header - to_before - within + between
-    covariance[len(DOPPLERS) :] = 0
+    covariance[len(DOPPLERS) :] = 0  # a walk does not go on; and what clipping does to a burst looks like one
     own = _correlations(np.zeros((1, 1)))[:, 0]
     return variance[:, 0], covariance, own - 2 * to_header + within
 
