@@ -249,8 +249,8 @@ def peer(snrs: list[float], packets: int) -> dict | None:
 
 
 def profile_curves(bursts: int) -> dict:
-    """`curve` of every other physical layer, and how many headers failed where payloads did. A fade is a fate of the whole
-    burst, so that fading wants more of them; those of `narrow` last long and have to do with fewer."""
+    """`curve` of every other physical layer, and how many headers failed where payloads did. A fade hits a whole burst,
+    so that fading wants more of them; those of `narrow` last long and have to do with fewer."""
     return {name: {c: curve(phy, c, bursts if c == "awgn" or phy.rate < 1e5 else 2 * bursts)
                    for c in channels_of(name, phy)}
             for name, phy in layers().items() if name != "reference"}
