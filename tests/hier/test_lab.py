@@ -53,6 +53,28 @@ def test_the_voice_goes_by_the_clock_and_waits_for_what_is_heard():
     assert voice._allowed(202.1) <= 0 < voice._allowed(202.2 + lab.STALL_S)  # nothing is heard: perhaps it needs more
 
 
+def test_the_voice_comes_in_real_time():
+    """In small pieces, without gaps: GNU Radio calls a source that gave nothing only after a quarter of a second."""
+    sink, calls = blocks.null_sink(gr.sizeof_float), []
+
+    class voice_(lab.voice):
+        def work(self, input_items, output_items):
+            calls.append((time.monotonic(), made := lab.voice.work(self, input_items, output_items)))
+            return made
+
+    voice = voice_(np.zeros(100, np.float32), 0, lambda: sink.nitems_read(0))
+    top = gr.top_block()
+    top.connect(voice, sink)
+    top.start()
+    until(lambda: voice.count)
+    time.sleep(1.5)
+    top.stop()
+    top.wait()
+    times, sizes = (np.array(column) for column in zip(*calls, strict=True))
+    assert 0.7 * lab.SAMPLE_RATE < sizes[1:].sum() / (times[-1] - times[0]) < 1.1 * lab.SAMPLE_RATE
+    assert np.median(np.diff(times)) < 0.1 and len(sizes) < 300
+
+
 def test_everything_changes_while_it_plays(tiny_models, speech_like, tmp_path):
     flow = lab.Lab(speech_like, out=tmp_path / "out.wav", snr_db=25)
     flow.begin()

@@ -3,13 +3,14 @@
 
 import json
 import socket
+import time
 
 import numpy as np
 import pytest
 
 gr = pytest.importorskip("gnuradio.gr")
 from gnuradio import blocks  # noqa: E402
-from soundspring.hier import sigmf  # noqa: E402
+from soundspring.hier import radio_loopback, sigmf  # noqa: E402
 from soundspring.hier.radio import radio_sink, radio_source, resampler  # noqa: E402
 from soundspring.hier.radio_file import recorder  # noqa: E402
 
@@ -74,8 +75,6 @@ def test_zmq_moves_samples(options):
 
 
 def test_zmq_sends_at_the_pace_of_a_radio():
-    import time
-
     port, begin = free_port(), time.monotonic()
     through(f"zmq:tcp://127.0.0.1:{port},rate=1M", f"zmq:tcp://127.0.0.1:{port},rate=1M", int(0.6 * RATE))
     assert time.monotonic() - begin > 0.5
@@ -89,6 +88,25 @@ def test_zmq_explains_a_place_that_cannot_be():
 def test_loopback_gives_back_what_was_sent():
     got = through("loopback:a", "loopback:a", 30000)
     assert np.array_equal(got[:20000], signal())
+
+
+def test_loopback_hands_on_at_once_what_comes_after_silence():
+    """GNU Radio calls a source that gave nothing only after a quarter of a second, unless it is told to."""
+    air = radio_loopback._airs.setdefault("silent", radio_loopback.Air())
+    source, sink = radio_source("loopback:silent", RATE).end.chain[0], blocks.null_sink(gr.sizeof_gr_complex)
+    top, delays = gr.top_block(), []
+    top.connect(source, sink)
+    top.start()
+    for count in range(1, 7):
+        time.sleep(2 * radio_loopback.WAIT_S)
+        begin = time.monotonic()
+        air.put(signal(100))
+        while sink.nitems_read(0) < 100 * count and time.monotonic() - begin < 30:
+            time.sleep(0.001)
+        delays.append(time.monotonic() - begin)
+    top.stop()
+    top.wait()
+    assert np.median(delays) < 0.1
 
 
 def test_loopback_has_the_simulated_channel():

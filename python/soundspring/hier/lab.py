@@ -33,6 +33,8 @@ SMOOTHING = 5e-3  # of the power that opens the spectrum's gate, a share of each
 AHEAD = SAMPLE_RATE  # samples that the source may be ahead of what is heard: some superframes
 CLOCK_SLACK = SAMPLE_RATE // 10
 STALL_S, IDLE_S = 2.0, 0.005
+PIECE = SAMPLE_RATE // 100  # samples that the source gives at a time, or more
+WAIT_S = 0.1  # for a piece that is due; GNU Radio leaves a source that gives nothing alone for 250 ms
 CARD_DELAY = SAMPLE_RATE // 4  # samples that wait before the sound card, so that it never waits for a superframe
 
 
@@ -141,10 +143,12 @@ class voice(gr.sync_block):
         self._last, self._moved, self._grace = 0, 0.0, 0
 
     def work(self, input_items, output_items) -> int:
-        made = min(len(output_items[0]), self._allowed(time.monotonic()))
-        if made <= 0:
-            time.sleep(IDLE_S)  # the scheduler would call again at once
-            return 0
+        end = time.monotonic() + WAIT_S
+        while (allowed := self._allowed(time.monotonic())) < PIECE:
+            if time.monotonic() > end:
+                return 0
+            time.sleep(IDLE_S)
+        made = min(len(output_items[0]), allowed)
         places = np.arange(made) + self._position + self.count
         output_items[0][:made] = self._speech[places % len(self._speech)]
         self.count += made
