@@ -6,6 +6,7 @@ import pytest
 from flowgraphs import clocks, pdu, post, through
 from gnuradio import blocks, gr
 from soundspring import link, profile
+from soundspring.blocks.entropy_decoder import entropy_decoder
 from soundspring.blocks.packet_opener import packet_opener
 from soundspring.blocks.packet_sealer import packet_sealer
 from soundspring.channel.factory import make_channel
@@ -65,6 +66,25 @@ def test_what_cannot_be_used_is_dropped():
     assert sealer.dropped == 5 and len(sealed) == 24
     assert through(end, [*again(sealed), *wrong, pdu(sealed[0][1], sequence=0, group=0, ok=False)]) == []
     assert end.refused == {"joining": 7, "unverified": 17 + 2} and end.dropped == 24 + 4
+    assert end.lost == 1
+
+
+def test_what_was_lost_on_the_air_counts_as_lost_behind_the_opener(tiny_models, speech_like):
+    """Packets that the LDPC decoder could not decode, one or both of a superframe, each counted once."""
+    whole = link.Link(profile.with_security("reference", KEY).common, tiny_models)
+    bad = {(8, 1), (9, 0), (9, 1), (11, 0)}
+    messages = [pdu(bits, sequence=s, group=g, ok=(s, g) not in bad)
+                for s, groups in link.encode(whole, speech_like) for g, bits in enumerate(groups)]  # 14 superframes
+    end, decoder, debug = packet_opener(whole.profile), entropy_decoder(whole.profile), blocks.message_debug()
+    top = gr.top_block()
+    top.msg_connect((end, "pdus"), (decoder, "pdus"))
+    top.msg_connect((decoder, "pdus"), (debug, "store"))
+    post(end, messages)
+    top.run()
+    # The first superframes are still being joined: 7 packets, so it begins with the second packet of superframe 3.
+    assert end.lost == 4 and end.refused == {"joining": 7} and end.dropped == 7
+    fates = decoder.counts.fates
+    assert (fates["lost"], fates["ok"], fates["desync"]) == (1 + 4, 2 * 11 - 5 - fates["undecodable"], 0)
 
 
 def test_clocks_go_through():

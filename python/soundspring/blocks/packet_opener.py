@@ -14,7 +14,9 @@ class packet_opener(PduBlock):
     """u8 PDUs of sealed bits in, from the LDPC decoder or the packet parser; u8 PDUs of payload bits out.
 
     The dictionary passes through; entries that it reads: `soundspring_sequence`, `soundspring_group` and
-    `soundspring_ok` (false: nothing to open, dropped). A transmission opens from the superframe on by which its number
+    `soundspring_ok` (false: lost on the air, there is nothing to open). Those that are lost are counted and not passed
+    on: nothing vouches for the number that they come with, and the entropy decoder counts as lost what has not come
+    when a later superframe does, or the clock. A transmission opens from the superframe on by which its number
     has been told, within 8 superframes. Refused packets are logged once, counted and dropped. Without a key in `key` or
     in the profile PDUs pass unchanged.
 
@@ -24,6 +26,7 @@ class packet_opener(PduBlock):
 
     Attributes:
         refused: a Counter of refused packets: "joining", "unverified", "replayed".
+        lost: packets that were not ok.
 
     Raises:
         ValueError, OSError, ModuleNotFoundError: the profile or the key cannot be used; the message says why.
@@ -33,11 +36,13 @@ class packet_opener(PduBlock):
         PduBlock.__init__(self, "SoundSpring packet opener", np.uint8)
         self._opener = Link(with_security(load_ladder(profile), key)).opener()
         self.refused = self._opener.refused if self._opener else Counter()
+        self.lost = 0
 
     def process(self, meta, data):
         if self._opener is None:
             return [(meta, data)]
         if not entry(meta, "ok", True):
+            self.lost += 1
             return []
         if data.size and data.max() > 1:
             raise PduError("bits must be 0 or 1, one a byte")
