@@ -31,7 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
 
 RATE = 16_000
-PERIOD, PERIODS = 160, 4  # of the sound card, in samples; ALSA's buffer as `hier.live` sets it
+PERIOD, PERIODS = 160, 3  # of the sound card, in samples; ALSA's buffer as `hier.live` sets it
 START_S = 900.0  # to load models and compile, on a busy machine
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -149,11 +149,18 @@ def end(role: str, address: str, profile: str = "reference", slow: float = 1.0, 
 def _say(flow, stages, log: dict, **more) -> None:
     rss = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
     status = flow.status() | {"at": time.monotonic(), "rss_mb": round(rss / 1e6, 2), "spoken_at": log.get("spoken_at"),
-                              "underruns": log.get("underruns"), "dropped": sum(s.dropped for s in stages
-                                                                                if hasattr(s, "dropped"))}
+                              "underruns": log.get("underruns"), "sound": _sound(flow),
+                              "dropped": sum(s.dropped for s in stages if hasattr(s, "dropped"))}
     cpu = {type(stage).__name__: round(stage.cpu_s, 4) for stage in stages}
     sys.stdout.write(json.dumps(status | {"stages_cpu_s": cpu} | more) + "\n")
     sys.stdout.flush()
+
+
+def _sound(flow) -> int:
+    """Samples of speech that went in, or came out."""
+    if hasattr(flow, "receiver"):
+        return flow.receiver.codec.nitems_written(0)
+    return flow.transmitter.codec.nitems_read(0)
 
 
 def _save(path: str, log: dict) -> None:

@@ -209,15 +209,19 @@ def test_a_wrong_rate_is_told_and_a_pause_is_not():
     base = {"bursts": 1, "transmissions": 1, "snr_db": 9.0, "level_db": -9.0, "cfo_hz": 0.0, "packets": 2,
             "packets_lost": 0, "packets_undecodable": 0, "packets_desync": 0, "frames_concealed": 0, "buffer_ms": 0}
 
-    def run(rates: list[float]) -> list:
+    def run(rates: list[float], name: str = "rate") -> list:
         samples, told[:] = 0, []
         for second, rate in enumerate(rates, 1):
             samples += rate
             watched.look(base | {"time_s": float(second), "samples": samples})
-        return [figures for (event, *_), figures in told if event == "rate"]
+        watched.look(base | {"time_s": float(len(rates) + 1), "samples": samples})  # as if it stood still
+        return [figures for (event, *_), figures in told if event == name]
 
     assert run([2e6] * 12) == [] and run([2e6] * 8 + [1e6] + [0] * 9) == []
     assert {event["rate"] for event in run([1e6] * 14)} == {1000000}
+    # An overflow takes samples for good; a busy machine gets them late, and a clock is never quite the other's.
+    assert run([2e6] * 8 + [1.4e6] + [2e6] * 8, "overflow") == [{"missed_s": pytest.approx(0.3)}]
+    assert run([2e6] * 8 + [1.4e6, 1.8e6, 2.8e6] + [2e6] * 8 + [1.9998e6] * 20, "overflow") == []
 
 
 def test_what_happens_to_the_signal_is_told():

@@ -12,8 +12,8 @@ from .interpolate import BEFORE, BEHIND, interpolate
 
 DEPTH = 960
 """Samples that still wait when the next piece comes: 60 ms, the jitter that is absorbed."""
-STEP, DEEPEST = 320, 4800
-"""Samples by which each gap deepens the buffer, and the most."""
+LEAST_STEP, STEP, DEEPEST = 80, 320, 4800
+"""Samples by which each gap deepens the buffer: as many as were missing, within these; and the most."""
 CALM_S = 60.0  # without a gap: the buffer becomes a step shallower
 SOON_S = 0.5  # sound that comes back within this was late: a gap; later: the sender paused
 FADE = 80  # samples, 5 ms: where sound begins, ends or is cut, so that it does not click
@@ -40,9 +40,9 @@ class Follower:
     `push` takes what arrives, `pull` gives what the sound card wants, silence where nothing is left. The speed is
     the answer of a proportional-integral loop to the smoothed level of the buffer; nothing is dropped or repeated while
     the level stays within its limits. Sound that begins, after a start or a pause, waits until `depth` samples will be
-    left when the next piece comes. Each gap deepens the buffer by 20 ms, up to 300 ms; each quiet minute takes that
-    back.
-    More than `depth` and two pieces of sound, after a stall for instance, is cut back, with a crossfade.
+    left when the next piece comes. Each gap deepens the buffer by what was missing, 5 to 20 ms, up to 300 ms in all;
+    each quiet minute takes 20 ms back. More than `depth` and two pieces of sound, after a stall for instance, is cut
+    back, with a crossfade.
 
     depth: samples. piece: samples that come at a time. rate: of both clocks, nominally, in samples per second.
 
@@ -106,7 +106,8 @@ class Follower:
         """Sound is there again: how long to wait with it."""
         if self._since < SOON_S * self.rate:
             self.counts.gaps += 1
-            self.depth, self._calm = min(self.depth + STEP, max(DEEPEST, self.least)), 0
+            step = min(max(int(self._since), LEAST_STEP), STEP)
+            self.depth, self._calm = min(self.depth + step, max(DEEPEST, self.least)), 0
         elif np.isfinite(self._since):
             self.counts.pauses += 1
         self._silent = max(self.depth + self.piece - count, 0)

@@ -2,6 +2,7 @@
 """`soundspring rx`: a voice from the air."""
 
 import argparse
+from collections import deque
 from contextlib import nullcontext
 
 from ._common import one_thread, read_speech, say, writable
@@ -12,6 +13,7 @@ LOST_S = 1.5  # without a burst
 FAINT_DB = -70.0
 NOTHING_S = 5.0  # without a first burst: say what may be wrong
 MISMATCH, WINDOW_S = 0.05, 4.0  # of the sample rate, measured over so long
+MISSED_S, LOOKS = 0.05, 3  # of samples that never came; the least delay of so many looks is theirs, not the machine's
 
 
 def register(subparsers) -> None:
@@ -86,6 +88,7 @@ class Watch:
         self._transmissions, self._samples = 0, 0
         self._off = False  # the rate, in the last window
         self._mark: tuple[float, int] | None = None  # time and samples where the measurement of the rate began
+        self._delays: deque[float] = deque(maxlen=2 * LOOKS)  # seconds by which samples are behind the clock
 
     def look(self, status: dict) -> None:
         self._flow(status)
@@ -124,7 +127,9 @@ class Watch:
         self._flowing, self._samples = now[1] > self._samples, now[1]
         if not end.paced or not self._flowing or self._mark is None:
             self._mark, self._off = now if self._flowing else None, False
+            self._delays.clear()
             return
+        self._overflow(now[0] - now[1] / end.rate)
         seconds = now[0] - self._mark[0]
         if seconds < WINDOW_S:
             return
@@ -135,6 +140,17 @@ class Watch:
                 "this machine is too slow and the radio overflows, or the sender pauses or runs at another rate")
             text = f"{rate / 1e6:.3f} million samples come a second instead of {end.rate / 1e6:.3f}: {why}"
             self._events.tell("rate", text, rate=round(rate), expected=end.rate)
+
+    def _overflow(self, delay: float) -> None:
+        """Tell of samples that were dropped on the way: those behind them are late for good."""
+        self._delays.append(delay)
+        if len(self._delays) < 2 * LOOKS:
+            return
+        missed = min(list(self._delays)[LOOKS:]) - min(list(self._delays)[:LOOKS])
+        if missed > MISSED_S:
+            self._events.tell("overflow", f"{1000 * missed:.0f} ms of samples were missed: this machine was too slow, "
+                              "or the sender paused", missed_s=round(missed, 3))
+            self._delays.clear()
 
 
 def line(status: dict) -> str:

@@ -29,7 +29,7 @@ def run(
     """Send sound through a flowgraph; arguments and result as of `link.run`. `rtf` counts CPU time of the blocks."""
     padded = superframes(audio, link.profile)
     top = gr.top_block("soundspring link")
-    source = blocks.vector_source_f(padded.ravel().tolist())
+    source = blocks.vector_source_f(padded.ravel())
     head, sink = blocks.head(gr.sizeof_float, len(audio)), blocks.vector_sink_f()
     loss = "none" if loss is None else loss
     # Every block is held by a name until the run is over: GNU Radio itself keeps no reference to Python blocks.

@@ -32,7 +32,7 @@ QUIET_S = 2.0  # without anything to do, behind a recording
 PLAYOUT_MS = 60.0  # of sound kept back, for superframes that come late
 PLAYOUT_COPIES_MS = 30.0  # the same where each waits for its copies anyway
 CARD_LEAD = 160  # samples between decoder and sound card
-CARD_PERIODS, CARD_PERIODS_OF_GNURADIO = 4, 32  # of 10 ms in ALSA's own buffer, which is always full
+CARD_PERIODS, CARD_PERIODS_OF_GNURADIO = 3, 32  # of 10 ms in ALSA's own buffer, which is always full
 CARD_SETTING = "GR_CONF_AUDIO_ALSA_NPERIODS"  # by which GNU Radio lets the environment overrule its configuration
 
 
@@ -144,7 +144,7 @@ class Sender(_Flow):
         else:
             # Who has the key reads from the first bursts of a recording too where their numbers start.
             speech = _led(speech) if self.profile.security else speech
-            source = blocks.vector_source_f(self._file(speech).tolist())
+            source = blocks.vector_source_f(self._file(speech))
             end = blocks.head(gr.sizeof_gr_complex, self.needed * self.link.period)
             self.row(source, self.transmitter, end, self.radio)
         self._last: tuple[float, int] | None = None  # when the last burst was made, and where the radio was then
@@ -163,7 +163,7 @@ class Sender(_Flow):
         self._held.append(silence)
         throttle = blocks.throttle(gr.sizeof_float, SAMPLE_RATE)
         throttle.set_max_noutput_items(160)
-        return blocks.vector_source_f(speech.tolist()), join, throttle
+        return blocks.vector_source_f(speech), join, throttle
 
     @property
     def done(self) -> bool:

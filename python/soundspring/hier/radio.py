@@ -11,7 +11,7 @@ from ..blocks.channel_model import channel_model
 from .radio_address import CHANNEL_OPTIONS, Address, parse
 from .radio_end import End
 
-GATHER_S = 0.01
+GATHER_S = 0.005
 LARGEST_FACTOR = 200  # of a rational resampler; beyond, an arbitrary one
 _COMPLEX = gr.io_signature(1, 1, gr.sizeof_gr_complex)
 _NOTHING = gr.io_signature(0, 0, 0)

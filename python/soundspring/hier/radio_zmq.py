@@ -7,15 +7,17 @@ from .radio_address import Address
 from .radio_end import End, pace
 
 TIMEOUT_MS = 50
-LAST = 8  # messages of a sender that waits: they are lost when it ends, so no more than the silence behind a burst
-QUEUE = 1000  # messages at each end, 2 to 5 ms each: what a receiver may be late before it misses samples
+LAST = 8  # messages at each end where the sender waits: its own are lost when it ends, so no more than silence
+QUEUE = 1000  # messages at each end where it does not, 2 to 5 ms each: how late a receiver may be and miss nothing
 
 
 def source(address: Address, rate: float) -> End:
     """Receive from the sender at the target, which need not be there yet."""
     o = address.options
-    make = zeromq.pull_source if o.get("pattern") == "push" else zeromq.sub_source
-    block = _make(make, address, TIMEOUT_MS, False, QUEUE)
+    if o.get("pattern") == "push":
+        block = _make(zeromq.pull_source, address, TIMEOUT_MS, False, LAST)
+    else:
+        block = _make(zeromq.sub_source, address, TIMEOUT_MS, False, QUEUE)
     return End([block], o.get("rate", rate))
 
 

@@ -22,7 +22,7 @@ def run(link: SymbolLink, audio: np.ndarray, channel, loss=None) -> LinkResult:
     padded = superframes(audio, link.profile, link.delay)
     length = len(padded) * link.period
     top = gr.top_block("soundspring symbol link")
-    source, sink = blocks.vector_source_f(padded.ravel().tolist()), blocks.vector_sink_f()
+    source, sink = blocks.vector_source_f(padded.ravel()), blocks.vector_sink_f()
     head = blocks.head(gr.sizeof_float, len(audio))
     tx = symbol_transmitter(link)
     rx = symbol_receiver(link, 0, loss="none" if loss is None else loss)
