@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole chain as functions, on tiny models: bit-exact where nothing is lost, honest where something is."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -415,3 +416,24 @@ def test_another_process_decodes_from_the_surviving_packets_alone(tiny_models, s
     assert np.abs(far["sound"] - sound).max() < 1e-6 and np.abs(sound).max() > 0
     if threads == 1:
         assert np.array_equal(far["sound"], sound)
+
+
+def test_nothing_is_left_to_the_garbage_collector(link, speech_like):
+    """A collection of all there is comes hardly ever in a program of this size: what waits for it looks like a leak."""
+    def through():
+        coder, decoder, concealer = link.entropy_encoder(), link.entropy_decoder(), link.concealer()
+        for number in range(4):
+            sequence, groups = coder.push(latent=latents[number], room=link.profile.room)
+            decoded = decoder.push(sequence, [g.bits if number != 2 else None for g in groups])
+            concealer.push(decoded.tokens, decoded.received, decoded.sent)
+
+    codec, size = link.codec_encoder(), link.profile.superframe_samples
+    latents = [codec.analyse(speech_like[n * size : (n + 1) * size]) for n in range(4)]
+    through()
+    gc.collect()
+    gc.disable()
+    try:
+        through()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

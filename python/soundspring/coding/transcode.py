@@ -8,6 +8,7 @@ docs/wire-format.md has the bits.
 """
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -273,7 +274,9 @@ class _Job:
             raise ValueError(f"tokens: must be 0..{(1 << TOKEN_BITS) - 1}; got {used.min()}..{used.max()}")
         self.source, self.group, self.offset, self.visible = source, group, offset, visible
         self.static = static or pmf.StaticPmf.flat(group.layers[1])
-        self.choose = choose or (lambda frames, _: _Given(self, frames))
+        # What the job holds must not hold it: it is large, and would stay until a garbage collection that comes rarely.
+        self.me = me = weakref.proxy(self)
+        self.choose = choose or (lambda frames, _: _Given(me, frames))
         self.known_tokens = np.where(visible, tokens, 0).astype(np.int16)
         self.past = tokens[offset - len(group.copies) * group.frames : offset].astype(np.int16)  # what may be copied
         self.copies = copies.nothing(self.past)
@@ -350,12 +353,12 @@ class _Job:
         """What to code in these frames; that of the first trunk pass is the same in every attempt."""
         if state is self._first_state and tuple(frames) in self._first_choices:
             return self._first_choices[tuple(frames)]
-        start = self.group.layers[0]
+        me, start = self.me, self.group.layers[0]
 
         def cost(frames: np.ndarray, layer: int, lower: np.ndarray) -> np.ndarray:
             tokens, known = work.copy(), seen.copy()
-            tokens[frames + self.offset, start:layer], known[frames + self.offset, start:layer] = lower, True
-            return self._pmfs(state, frames, layer, tokens, known).bits()
+            tokens[frames + me.offset, start:layer], known[frames + me.offset, start:layer] = lower, True
+            return me._pmfs(state, frames, layer, tokens, known).bits()
         choice = self.choose(frames, cost)
         if state is self._first_state:
             self._first_choices[tuple(frames)] = choice
