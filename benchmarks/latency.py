@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace) -> dict:
             sent, got = ends.tx.stop(), ends.rx.stop()
         found = delays(read(args.speech)[0], timeline(file, sent["spoken_at"], args.slow))
     if not found:
-        raise RuntimeError("nothing of what was said was heard")
+        raise RuntimeError(f"nothing of what was said was heard; the receiver's last words: {got}")
     stages = {name: round(1000 * cpu / max(end["bursts"], 1), 2)
               for end in (sent, got) for name, cpu in end["stages_cpu_s"].items()}
     kept = ("bursts", "packets", "packets_lost", "frames_concealed", "gaps", "skips", "drift_ppm", "underruns")

@@ -59,6 +59,29 @@ def test_a_silent_sender_is_not_waited_for(tiny_models, speech_like):
     assert len(heard.sound.data()) < 1600 * 20
 
 
+def test_a_zmq_sender_may_end_and_another_begin(tiny_models, speech_like, tmp_path):
+    """The receiver stays, and hears both from their first burst to their last."""
+    from soundspring.hier.live import Listener
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    samples = np.concatenate([bursts(tiny_models, speech_like), np.zeros(1_000_000, np.complex64)])  # 14 superframes
+    listener = Listener("reference", f"zmq:{address},pattern=push", tmp_path / "out.wav")
+    with listener.running():
+        for count in (14, 28):
+            top, source = gr.top_block(), blocks.vector_source_c(samples)
+            sink = zeromq.push_sink(gr.sizeof_gr_complex, 1, address)
+            top.connect(source, sink)
+            top.start()
+            wait_for(lambda count=count: listener.receiver.bursts.bursts >= count)
+            top.stop()
+            top.wait()
+            del sink, top  # gives the address back
+    status = listener.status()
+    # The silence between them is a loss of some superframes, as far as a receiver knows.
+    assert (status["bursts"], status["packets"] - status["packets_lost"], status["transmissions"]) == (28, 56, 2)
+
+
 def test_after_an_overflow_the_voice_goes_on(tiny_models, speech_like):
     """A quarter of a second of samples is missing: what was in it is lost, it is no other transmission."""
     one = bursts(tiny_models, np.tile(speech_like, 2))  # 27 superframes
