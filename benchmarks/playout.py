@@ -66,7 +66,7 @@ def figures(seen: np.ndarray, follower: Follower, ear: Ear) -> dict:
     """What is told of a run. seen: [n, 3], seconds, samples that wait, and the clocks' difference as it is known."""
     at, level, drift = seen[seen[:, 0] >= min(SETTLED_S, seen[-1, 0] / 2)].T
     part, level = at // PART_S, 1000 * level / RATE
-    means = [level[part == p].mean() for p in np.unique(part)]
+    means = [level[part == p].mean() for p in np.unique(part)[:-1]] or [level.mean()]  # the last part is not whole
     counts = follower.counts
 
     def spread(values) -> dict[str, float]:

@@ -232,6 +232,29 @@ def test_a_short_talk_over_two_processes_counts_the_same_at_both_ends(benchmark,
     assert figures["tx"]["bursts"] >= 60 and figures["rx"]["packets_lost"] > 0
 
 
+def test_playout_beside_another_clock(benchmark):
+    figures = benchmark("playout").main(["--quick"])
+    assert figures["good"] and [run["ppm"] for run in figures["runs"]] == [-100.0, 100.0], figures
+
+
+def test_playout_finds_what_is_wrong(benchmark):
+    """An ear that hears a tone of which one sample is left out; figures of a buffer that drifts."""
+    playout = benchmark("playout")
+    tone = np.sin(playout.OMEGA * np.arange(400)).astype(np.float32)
+    for sound, clicks in ((tone, False), (np.delete(tone, 200), True)):
+        ear = playout.Ear()
+        for piece in np.array_split(sound, 3):
+            ear.hear(piece)
+        assert (ear.worst > playout.CLICK) == clicks
+    still = {"least": 100.0, "most": 101.0}
+    good = {"gaps": 0, "pauses": 0, "skips": 0, "silent": 0, "worst_step": 0.0003, "depth_ms": 60.0, "ppm": 100.0,
+            "mean_level_ms": still, "drift_ppm": still}
+    assert all(playout.checks(good).values())
+    for name, wrong in (("gaps", 1), ("worst_step", 0.1), ("depth_ms", 80.0), ("drift_ppm", {"least": 0.0, "most": 9}),
+                        ("mean_level_ms", {"least": 90.0, "most": 101.0})):
+        assert not all(playout.checks(good | {name: wrong}).values()), name
+
+
 def test_soak_finds_what_is_wrong(benchmark):
     soak = benchmark("soak")
     good = {"bursts": 36_000, "packets": 72_000, "packets_lost": 7200, "packets_desync": 0, "transmissions": 1,
