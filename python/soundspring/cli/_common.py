@@ -61,8 +61,7 @@ def chosen_profile(args: argparse.Namespace) -> LinkProfile:
 def one_thread() -> None:
     """Keep torch and the BLAS to one thread: on nets of this size more threads cost more than they bring.
 
-    And the C library to two heaps: it would give each block's thread one, and what one thread takes and another gives
-    back makes all of them grow.
+    And the C library to two heaps: it would give each block's thread one, whose free memory no other thread uses.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
