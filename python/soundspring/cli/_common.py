@@ -2,16 +2,12 @@
 """What the sub-commands that handle sound share."""
 
 import argparse
-import ctypes
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from .. import profile as profiles
 from ..profile import LinkProfile
-
-M_ARENA_MAX = -8  # of mallopt(3)
 
 
 def add_profile(parser: argparse.ArgumentParser, default: str | None = "reference", ladders: bool = False) -> None:
@@ -59,16 +55,11 @@ def chosen_profile(args: argparse.Namespace) -> LinkProfile:
 
 
 def one_thread() -> None:
-    """Keep torch and the BLAS to one thread: on nets of this size more threads cost more than they bring.
-
-    And the C library to two heaps: it would give each block's thread one, whose free memory no other thread uses.
-    """
+    """Keep torch and the BLAS to one thread: on nets of this size more threads cost more than they bring."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
 
     torch.set_num_threads(1)
-    with suppress(OSError, AttributeError):  # another C library than GNU's
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def say(text: str) -> None:
