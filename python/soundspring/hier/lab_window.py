@@ -116,7 +116,7 @@ class LabWindow(QWidget):
         controls.addWidget(self._status, 1)
         left = QWidget()
         left.setLayout(controls)
-        left.setFixedWidth(270)
+        left.setFixedWidth(350)
         grid = QGridLayout(self)
         grid.addWidget(left, 0, 0, 2, 1)
         for place, sink in enumerate((self.points, self.air)):
@@ -127,7 +127,7 @@ class LabWindow(QWidget):
         grid.setRowStretch(1, 2)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
-        self.resize(1150, 620)
+        self.resize(1280, 640)
 
     def _change_snr(self, value: int) -> None:
         self._snr_text.setText(f"{value / STEPS:g} dB (Es/N0 per carrier)")
