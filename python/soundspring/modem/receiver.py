@@ -62,7 +62,7 @@ class _Pending:
 
 def usable(samples: np.ndarray) -> np.ndarray:
     """Samples complex64 [n], with zeros for those whose powers cannot be summed."""
-    parts = np.abs(samples.view(np.float32))
+    parts = np.abs(np.ascontiguousarray(samples).view(np.float32))
     if parts.max(initial=0) <= LARGEST:  # never where one is not a number
         return samples
     return np.where((parts <= LARGEST).reshape(-1, 2).all(1), samples, 0)
