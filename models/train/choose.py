@@ -6,9 +6,14 @@ from what they will meet. One path and the layered policy; coding/search.py is t
 """
 
 import math
+import sys
+from pathlib import Path
 
 import torch
 from masks import BASE, SCHEDULE
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from soundspring.coding.search import RateDistortionSearch  # noqa: E402
 
 
 class Chooser:
@@ -17,14 +22,14 @@ class Chooser:
     def __init__(self, model, weight: float = 1.0):
         """weight: of a bit, as `rate_weight` of a profile."""
         self.model, self.books = model, model.codebooks
-        energy = self.books.pow(2).sum(-1)
-        removed = energy.mean(1) / math.log2(self.books.shape[1])  # see coding/search.py
-        price = 0.5 * weight * torch.cat([removed[1:], removed[-1:]])[:, None] / math.log(2)  # of a nat
+        search = RateDistortionSearch(self.books.cpu().numpy(), weight)
+        half_price, half_energy = (torch.from_numpy(x).to(self.books) for x in (search.half_price, search.half_energy))
+        price = half_price[:, None] / math.log(2)  # of a nat
         # An entry's score, but for what all entries share, is linear in the residual and in the state of the head.
         with torch.no_grad():
             outputs = price[..., None] * model.outputs(slice(0, len(self.books)))
             self.matrix = torch.cat([self.books.transpose(1, 2), outputs], 1)
-            self.offset = price * model.bias - 0.5 * energy
+            self.offset = price * model.bias - half_energy
 
     @torch.no_grad()
     def __call__(self, z: torch.Tensor, layers: int, size: int = 5) -> torch.Tensor:
