@@ -17,7 +17,7 @@ MODULES = (
     "soundspring.coding.pmf",
     "soundspring.coding.search",
     "soundspring.lm.network",
-    "soundspring.lm.product",
+    "soundspring.product",
     "soundspring.modem._kernels",
 )
 

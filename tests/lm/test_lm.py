@@ -11,8 +11,8 @@ from soundspring.lm import network
 from soundspring.lm.conceal import FADE, FLOOR, HOLD, Concealer
 from soundspring.lm.load import load
 from soundspring.lm.model import MaskedLm
-from soundspring.lm.product import linear, product
 from soundspring.lm.source import PmfSource
+from soundspring.product import linear
 
 LAYERS = 12
 SCHEDULE = ((2,), (0, 4), (1, 3))
@@ -56,34 +56,12 @@ def test_coder_and_concealer_load_one_file_and_share_the_network(tiny_models, mo
     assert opened.count(str(tiny_models.lm_folder / "weights.safetensors")) == 1
     assert concealer.model is tiny_models.lm.model and link.entropy_decoder().source is coder.source
     ours, theirs = concealer.model.blocks, coder.source.network.blocks
-    for mine, other in zip(ours, theirs, strict=True):  # the coder has the same numbers in 16 bits
+    for mine, other in zip(ours, theirs, strict=True):  # the coder has the same numbers, rounded
         for layer, copy in [(mine.attention.qkv, other.qkv), (mine.attention.out, other.out), (mine.down, other.down)]:
             weights = layer.weight.T.numpy()
-            assert (np.abs(copy.dense - weights) <= np.abs(weights).max(0) * 2.0**-14).all()
+            assert (np.abs(copy.dense - weights) <= copy.scale / 2).all()
+            assert (np.abs(copy.weights).max(1) > 100).all(), "none is so coarse that it would be another network"
             assert np.array_equal(copy.bias, layer.bias.numpy())
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 130), (5, 64, 300), (2, 6, 128), (14, 33, 65)])
-def test_products_are_exact_and_in_order(shape):
-    """numpy rounds each product and each sum by itself, so this also shows that the compiler fuses none of them."""
-    rng = np.random.default_rng(0)
-    n, inner, m = shape
-    x, layer = rng.standard_normal((n, inner)), linear(rng.standard_normal((inner, m)), rng.standard_normal(m))
-    got, dense = product(x, layer), layer.dense / layer.scale
-    sums = np.zeros((n, m))
-    for k in range(inner):
-        sums += x[:, k, None] * dense[k]
-    assert np.array_equal(got, sums * layer.scale + layer.bias)
-    for i in range(n):
-        assert np.array_equal(got[i : i + 1], product(x[i : i + 1], layer)), "a row does not depend on its neighbours"
-
-
-def test_weights_are_rounded_to_16_bits_of_the_largest_in_their_column():
-    w = np.random.default_rng(1).standard_normal((50, 70)) * np.logspace(-6, 6, 70)
-    w[:, 3], w[7, 4] = 0.0, -(2.0**20)
-    layer = linear(w)
-    assert (np.abs(layer.dense[:50] - w) <= np.abs(w).max(0) * 2.0**-15).all() and not layer.dense[50:].any()
-    assert np.array_equal(np.frexp(layer.scale)[0], np.full(70, 0.5)), "powers of two: scaling is exact"
 
 
 def interpreted(kernel, *args):
@@ -114,11 +92,10 @@ def test_coder_and_concealer_have_the_same_trunk(tiny_models):
     twin, coder = tiny_models.lm.model.exact(), tiny_models.source.network
     for layer in twin.modules():
         if isinstance(layer, torch.nn.Linear):
-            inner = layer.in_features
-            layer.weight.data = torch.from_numpy(linear(layer.weight.T.numpy()).dense[:inner].T.copy())
+            layer.weight.data = torch.from_numpy(linear(layer.weight.T.numpy()).dense.T.copy())
     x = np.random.default_rng(3).standard_normal((70, 32))  # longer than the span of the distances
     for ours, theirs in ((coder.body, lambda x: twin.body(x[None])[0]), (coder.neck, twin.neck)):
-        assert np.abs(ours(x) - theirs(torch.from_numpy(x)).numpy()).max() < 1e-5
+        assert np.abs(ours(x) - theirs(torch.from_numpy(x)).numpy()).max() < 1e-3, "but for rounded rows"
 
 
 def test_a_model_of_another_codec_is_refused(tiny_models_dir, tmp_path):
@@ -149,7 +126,7 @@ def test_heads_and_the_coders_logits_agree(tiny_models):
         at_once = model.heads(torch.from_numpy(state), own, torch.from_numpy(known), slice(0, LAYERS))
         for layer in range(LAYERS):
             single = source.logits(state, np.arange(10), layer, np.where(known, tokens, 0), known)
-            assert np.abs(single - at_once[:, layer].numpy()).max() < 2e-3, "but for the 16 bits of the weights"
+            assert np.abs(single - at_once[:, layer].numpy()).max() < 2e-2, "but for what is rounded"
 
 
 def test_what_is_not_visible_does_not_matter(tiny_models):

@@ -11,7 +11,7 @@ import numpy as np
 from .crc import crc, to_bits, to_int
 
 MAGIC = 0xA0  # upper half of a packet's first byte; the lower half is the version
-VERSION = 4  # of the whole bit stream: PMFs, range coder, payload, headers
+VERSION = 5  # of the whole bit stream: PMFs, range coder, payload, headers
 OVERHEAD = 9  # bytes of a packet beside its payload
 MAX_PAYLOAD = 2047
 BURST_BITS = 25

@@ -31,6 +31,12 @@ class LmConfig:
     span: int = 64
 
 
+def coarse(x: torch.Tensor) -> torch.Tensor:
+    """x to ten binary digits: what sums and logarithms leave in the last bits differs between machines."""
+    mantissa, exponent = torch.frexp(x)
+    return torch.ldexp((mantissa * 1024).round() / 1024, exponent)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with a learned bias per head and distance (clipped at +-span)."""
 
@@ -73,19 +79,21 @@ class MaskedLm(nn.Module):
         if tuple(codebooks.shape) != (c.layers, c.entries, c.latent):
             raise ValueError(f"codebooks: shape {tuple(codebooks.shape)}, expected {(c.layers, c.entries, c.latent)}")
         self.register_buffer("codebooks", codebooks, persistent=False)
-        scale = codebooks.pow(2).mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
+        scale = coarse(codebooks.pow(2).mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6))
         self.register_buffer("vectors", codebooks / scale[0], persistent=False)
-        energy = (codebooks / scale).pow(2).mean(-1, keepdim=True)
+        energy = coarse((codebooks / scale).pow(2).mean(-1, keepdim=True))
         # Likelihoods under a covariance are quadratic in the entry: squares let a head say which dimensions are loud.
         squares = (codebooks / scale).pow(2)
-        squares = (squares - squares.mean(1, keepdim=True)) / squares.std(1, keepdim=True).clamp(min=1e-3)
+        spread = coarse(squares.std(1, keepdim=True).clamp(min=1e-3))
+        squares = (squares - coarse(squares.mean(1, keepdim=True))) / spread
         squares = 0.5 * squares.clamp(max=3.0)  # they have long tails
         self.register_buffer("squares", squares, persistent=False)
         self.register_buffer("features", torch.cat([codebooks / scale, energy, squares], -1), persistent=False)
         # A sum of vectors cannot tell how strong each of them was, so every token also brings traits of its own.
         log_energy = energy.clamp(min=1e-6).log()
         spread = log_energy.std(1, keepdim=True).clamp(min=1e-3)
-        self.register_buffer("energy", (log_energy - log_energy.mean(1, keepdim=True)) / spread, persistent=False)
+        standard = (log_energy - log_energy.mean(1, keepdim=True)) / spread
+        self.register_buffer("energy", coarse(standard), persistent=False)
         self.traits_in = nn.Parameter(torch.randn(c.layers, c.learned + 1, c.dim) * 0.05)
         self.traits_depth = nn.Parameter(torch.randn(c.layers, c.learned + 1, c.dim) * 0.05)
         self.inputs = nn.Linear(2 * c.latent, c.dim)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network of `model.py` once more, for the coder: float64, every operation in a written order, no maths library.
+"""The network of `model.py` once more, for the coder: matrix products of integers, and all else float64 in a written
+order, no maths library.
 
 Additions, multiplications, divisions and square roots are exact to the last bit on every machine (IEEE 754); the
 exponential is made of them. So the trunk and the heads give the same bits wherever they are computed.
@@ -10,8 +11,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ..product import Linear, linear, product
 from .model import Block, MaskedLm
-from .product import Linear, linear, product
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 # exp(y) = 1 + y (1 + y/2 (1 + y/3 (...))) on [-1, 0]; the 64th power is taken by squaring.
@@ -128,7 +129,7 @@ class _Block:
 
 
 class Network:
-    """The Transformer and the small network that all heads share, with the weights of `model` in 16 bits."""
+    """The Transformer and the small network that all heads share, with the weights of `model` in integers."""
 
     def __init__(self, model: MaskedLm):
         self.blocks, self.norm = [_Block(b) for b in model.blocks], _norm(model.norm)

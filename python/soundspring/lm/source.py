@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The model as the coder's source of PMFs: float64, so that both ends agree far within the coder's guard."""
+"""The model as the coder's source of PMFs: the same at both ends, whatever computes it."""
 
 import numpy as np
 import torch
 
+from ..product import linear, product, rough
 from .model import MaskedLm
 from .network import Network, gather
-from .product import linear, product
 
 
 class PmfSource:
@@ -19,16 +19,17 @@ class PmfSource:
     @torch.inference_mode()
     def __init__(self, model: MaskedLm):
         m = model.exact()
-        traits = torch.cat([m.energy, m.learned], -1)
-        d = m.config.latent
+        d, per_layer = m.config.latent, range(m.config.layers)
         depth, inputs = m.depth.weight.T, m.inputs.weight.T
-        embedding = m.vectors @ inputs[:d] + m.squares @ inputs[d:] + traits @ m.traits_in + m.seen[:, None]
-        embedding[: m.config.base_layers] += m.base
-        lower = m.vectors @ depth[:d] + m.squares @ depth[d : 2 * d] + traits @ m.traits_depth + m.depth_seen[:, None]
-        self.embedding, self.lower = embedding.numpy(), lower.numpy()
-        self.last = (m.features[..., :d] @ depth[2 * d :]).numpy()
-        outputs = m.outputs(slice(0, m.config.layers))
-        self.outputs = [linear(w.numpy(), b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
+        token = torch.cat([m.vectors, m.squares], -1)
+        traits = torch.cat([m.energy, m.learned], -1)
+        self.embedding = _through(token, inputs) + _each(traits, m.traits_in) + m.seen.numpy()[:, None]
+        self.embedding[: m.config.base_layers] += m.base.numpy()
+        self.lower = _through(token, depth[: 2 * d]) + _each(traits, m.traits_depth) + m.depth_seen.numpy()[:, None]
+        self.last = _through(m.features[..., :d], depth[2 * d :])
+        entries = torch.cat([m.features, m.learned], -1)
+        outputs = (product(m.project[k].numpy(), linear(entries[k].T.numpy())) for k in per_layer)
+        self.outputs = [rough(w, b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
         self.start, self.layer = (m.inputs.bias + m.start).numpy(), (m.depth.bias + m.layer).numpy()
         self.network, self.blind = Network(model), {}
 
@@ -52,6 +53,17 @@ class PmfSource:
         gather(self.lower, *rows, 0, layer, z)
         gather(self.last, *rows, max(layer - 1, 0), layer, z)
         return product(self.network.neck(z), self.outputs[layer])
+
+
+def _through(rows: torch.Tensor, weights: torch.Tensor) -> np.ndarray:
+    """rows [layers, entries, K] through weights [K, dim] -> float64 [layers, entries, dim]."""
+    layer = linear(weights.numpy())
+    return np.stack([product(own.numpy(), layer) for own in rows])
+
+
+def _each(rows: torch.Tensor, weights: torch.Tensor) -> np.ndarray:
+    """The same with weights of each layer [layers, K, dim]."""
+    return np.stack([product(own.numpy(), linear(w.numpy())) for own, w in zip(rows, weights, strict=True)])
 
 
 def _whole(tokens: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
