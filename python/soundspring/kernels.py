@@ -10,6 +10,7 @@ import numpy as np
 
 def compile_kernels() -> None:
     """Call everything that is compiled once, with the types that a link uses; quick when that was done before."""
+    from .audio.interpolate import BEFORE, TAPS, interpolate
     from .channel.factory import make_channel
     from .codec.correlate import Correlator
     from .coding import pmf
@@ -37,6 +38,7 @@ def compile_kernels() -> None:
     receiver = BurstReceiver(Numerology(), 48, lambda llr: 0, lambda _: 48, encode_header=lambda _: header)
     receiver.push(samples)
     receiver.flush()
+    interpolate(np.zeros(TAPS + 1, np.float32), np.array([float(BEFORE)]))
     samples = np.ones(64, np.complex64)
     for name in ("rayleigh", "tdl-a"):
         make_channel(name, rate=1e6, snr_db=10.0, cfo_hz=10.0, clock_ppm=1.0, linewidth_hz=1.0).process(samples)

@@ -5,12 +5,14 @@ from importlib import import_module
 
 import numpy as np
 from soundspring import profile
+from soundspring.audio.follower import Follower
 from soundspring.channel.factory import CHANNELS, make_channel
 from soundspring.fec.ldpc import LdpcCode
 from soundspring.kernels import compile_kernels
 from soundspring.link import Link, decode, encode
 
 MODULES = (
+    "soundspring.audio.interpolate",
     "soundspring.fec.back_substitution",
     "soundspring.fec.min_sum",
     "soundspring.channel._kernels",
@@ -43,6 +45,9 @@ def test_after_the_warm_up_nothing_is_left_to_compile(tiny_models):
         link = Link(profile.load(name), tiny_models)
         frames = encode(link, np.zeros(9600, np.float32))
         decode(link, frames, 9600)
+    follower = Follower(0)
+    follower.push(np.zeros(4000, np.float32))
+    follower.pull(3000)
     for name in CHANNELS:
         snr = None if name == "none" else 3.0
         make_channel(name, rate=2e6, snr_db=snr, oversampling=2, cfo_hz=99.0, clock_ppm=-7.0, linewidth_hz=2.0).process(

@@ -380,6 +380,40 @@ def receive(received, known, n_header, layout, channel, processes, start, span, 
 
 
 @numba.njit(cache=True)
+def within(parts, largest):
+    """Whether no number of float32 [n] is beyond `largest`, or not a number."""
+    good = True
+    for x in parts:
+        good &= abs(x) <= largest
+    return good
+
+
+@numba.njit(cache=True)
+def moments(x):
+    """Mean and mean power of complex64 [n]."""
+    real = imag = power = 0.0
+    for v in x:
+        real, imag = real + v.real, imag + v.imag
+        power += square(v)
+    return complex(real, imag) / x.size, power / x.size
+
+
+@numba.njit(cache=True)
+def filtered(spectrum, bank):
+    """The spectrum of a block, complex64 [m], at the rate of the filters complex64 [rows, size], m >= size, times each
+    of them."""
+    rows, size = bank.shape
+    out, half = np.empty_like(bank), size // 2
+    scale, left = np.float32(size / spectrum.size), spectrum.size - size
+    for row in range(rows):
+        for i in range(half):
+            out[row, i] = bank[row, i] * (spectrum[i] * scale)
+        for i in range(half, size):
+            out[row, i] = bank[row, i] * (spectrum[left + i] * scale)
+    return out
+
+
+@numba.njit(cache=True)
 def normalise(answers, length, keep, band):
     """Powers of the first two rows over the mean power in the band, as the third row shows it; float32 [keep] each.
 
@@ -395,6 +429,15 @@ def normalise(answers, length, keep, band):
         scale = np.float32(1 / max((energy[i + length] - energy[i]) / (band * length), least))
         up[i], down[i] = square(answers[0, i]) * scale, square(answers[1, i]) * scale
     return up, down
+
+
+@numba.njit(cache=True)
+def next_answer(up, down, chirp, first, stop, single, lone):
+    """The first n from `first` on with up[n] above `single`, or the down-chirp's behind it above `lone`; else `stop`."""
+    for n in range(first, stop):
+        if up[n] > single or down[n + chirp] > lone:
+            return n
+    return stop
 
 
 @numba.njit(cache=True)

@@ -3,6 +3,8 @@
 
 import numpy as np
 
+from ._kernels import moments
+
 
 class DcRemover:
     """Subtracts a slowly learned mean, but only once it is more than chance: an OFDM burst has a mean of its own.
@@ -21,9 +23,9 @@ class DcRemover:
     def step(self, samples: np.ndarray) -> np.ndarray:
         """One block [n] (n the same each time) -> the block without the offset."""
         self._blocks = min(self._blocks + 1, self.MEMORY)
-        own = samples.mean()
+        own, power = moments(samples)
         self._mean += (own - self._mean) / self._blocks
-        self._power += (np.vdot(samples, samples).real / len(samples) - self._power) / self._blocks
+        self._power += (power - self._power) / self._blocks
         chance = self._power / (self._blocks * len(samples))
         known, helps = abs(self._mean) ** 2 > self.SIGNIFICANT * chance, abs(own - self._mean) < abs(own)
-        return samples - self._mean if known and helps else samples
+        return samples - np.complex64(self._mean) if known and helps else samples

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._kernels import cut, training_noise
+from ._kernels import cut, training_noise, within
 from .acquire import Acquirer, Acquisition
 from .burst import CHIRP_SYMBOLS, PREAMBLE_SYMBOLS, TRAINING_SYMBOLS, frame, ratio_of
 from .channel_estimate import Channel, estimate_channel
@@ -62,10 +62,10 @@ class _Pending:
 
 def usable(samples: np.ndarray) -> np.ndarray:
     """Samples complex64 [n], with zeros for those whose powers cannot be summed."""
-    parts = np.abs(np.ascontiguousarray(samples).view(np.float32))
-    if parts.max(initial=0) <= LARGEST:  # never where one is not a number
+    parts = np.ascontiguousarray(samples).view(np.float32)
+    if within(parts, LARGEST):
         return samples
-    return np.where((parts <= LARGEST).reshape(-1, 2).all(1), samples, 0)
+    return np.where((np.abs(parts) <= LARGEST).reshape(-1, 2).all(1), samples, 0)
 
 
 class BurstReceiver:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
-from ._kernels import best_pair, normalise
+from ._kernels import best_pair, filtered, next_answer, normalise
 from .burst import CHIRP_SYMBOLS, chirp
 from .numerology import Numerology
 
@@ -107,11 +107,7 @@ class ChirpSearch:
         return self._decide()
 
     def _answers(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        spectrum = scipy.fft.fft(samples)
-        if len(samples) != self._size:
-            half = self._size // 2
-            spectrum = np.concatenate([spectrum[:half], spectrum[-half:]]) * np.float32(self._size / len(samples))
-        answers = scipy.fft.ifft(self._bank * spectrum, overwrite_x=True)
+        answers = scipy.fft.ifft(filtered(scipy.fft.fft(samples), self._bank), overwrite_x=True)
         return normalise(answers, self._chirp, self._keep, self._band)
 
     def _decide(self) -> list[Detection]:
@@ -120,9 +116,8 @@ class ChirpSearch:
         ready = max(len(self._up) - self._chirp - 6 * self._reach - 1, 0)
         begin = self._next - self._base
         behind = self._down[self._chirp :]  # a down-chirp's place, seen from that of its up-chirp
-        for n in np.flatnonzero((self._up[:ready] > self.SINGLE) | (behind[:ready] > self.LONE)).tolist():
-            if n < begin:
-                continue
+        n = begin - 1
+        while (n := self._next_answer(max(n + 1, begin), ready)) < ready:
             last = n + 4 * self._reach
             if self._best_pair(n, n)[0] >= self._threshold:
                 score, up, down = self._best_pair(n, last)
@@ -134,6 +129,10 @@ class ChirpSearch:
                 begin = last + 1
         self._next = self._base + max(begin, ready)
         return found
+
+    def _next_answer(self, first: int, stop: int) -> int:
+        """The first place from `first` on that is worth a look; `stop` where there is none before it."""
+        return next_answer(self._up, self._down, self._chirp, first, stop, self.SINGLE, self.LONE)
 
     def _best_pair(self, first: int, last: int) -> tuple[float, int, int]:
         """Of the up-chirps' answers from first to last and the down-chirps' that belong to them: (sum, both places).
