@@ -433,7 +433,7 @@ def normalise(answers, length, keep, band):
 
 @numba.njit(cache=True)
 def next_answer(up, down, chirp, first, stop, single, lone):
-    """The first n from `first` on with up[n] above `single`, or the down-chirp's behind it above `lone`; else `stop`."""
+    """The first n from `first` on with up[n] above `single` or the down-chirp behind it above `lone`; else `stop`."""
     for n in range(first, stop):
         if up[n] > single or down[n + chirp] > lone:
             return n
