@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Matrix products of 16-bit integers: quick where rows are few, and the same to the last bit on every machine.
+"""Matrix products of integers: quick where rows are few, and the same to the last bit on every machine.
 
-Products of the few rows of a superframe wait for the weights to arrive from memory, and 16 bits are half of float32.
-Sums of integers do not depend on their order, so neither a compiler nor the width of a processor's registers can change
-a result, and what processors have for sums of 16-bit products (pmaddwd, smlal) may be used.
+Products of the few rows of a superframe wait for the weights to arrive from memory, so these have 8 bits (which costs
+the coder nothing that could be measured); rows have 14. Sums of integers do not depend on their order, so neither a
+compiler nor the width of a processor's registers can change a result, and what processors have for sums of 16-bit
+products (pmaddwd, smlal) may be used.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,12 @@ import numpy as np
 
 LARGEST = 2**13 - 1  # of a row once it is whole numbers
 TINY = 1e-300  # a row with nothing beyond it is zero
-_ROOM = 2**31 // (LARGEST + 1)  # what the absolute weights of one output may sum up to
-DEEPEST = _ROOM // 127  # of K
+DEEPEST = 2**31 // (LARGEST + 1) // 127  # of K: no sum leaves 32 bits
 
 
 @dataclass(frozen=True)
 class Linear:
-    """x -> x @ w + bias. weights int16 or int8 [M, K], an output a row; scale, bias float64 [M]."""
+    """x -> x @ w + bias. weights int8 [M, K], an output a row; scale, bias float64 [M]."""
 
     weights: np.ndarray
     scale: np.ndarray
@@ -32,27 +32,16 @@ class Linear:
 
 
 def linear(w: np.ndarray, bias: np.ndarray | None = None) -> Linear:
-    """w [K, M], bias [M] (None: zeros) -> the same, in whole numbers of a power of two for each output.
+    """w [K, M], bias [M] (None: zeros) -> the same, in whole numbers of which the largest of each output is 127.
 
-    It is the smallest with which no sum can leave 32 bits: about 11 bits a weight where K is 256, 9 where it is 1024.
     Raises ValueError for K beyond DEEPEST.
     """
     w = np.asarray(w, np.float64)
-    size = np.maximum(np.abs(w).sum(axis=0) / (_ROOM - len(w)), np.abs(w).max(axis=0) / 2**14)
-    return _rounded(w, np.ldexp(1.0, np.frexp(size)[1]), np.int16, bias)
-
-
-def rough(w: np.ndarray, bias: np.ndarray | None = None) -> Linear:
-    """The same in 8 bits: for many outputs of which each is needed to two digits only."""
-    w = np.asarray(w, np.float64)
-    return _rounded(w, np.maximum(np.abs(w).max(axis=0), TINY) / 127, np.int8, bias)
-
-
-def _rounded(w: np.ndarray, scale: np.ndarray, kind: type, bias: np.ndarray | None) -> Linear:
     if len(w) > DEEPEST:
         raise ValueError(f"w: must have {DEEPEST} rows at most, or sums leave 32 bits; got {len(w)}")
+    scale = np.maximum(np.abs(w).max(axis=0), TINY) / 127
     bias = np.zeros(w.shape[1]) if bias is None else np.array(bias, np.float64)
-    return Linear(np.ascontiguousarray(np.rint(w / scale).T, kind), scale, bias)
+    return Linear(np.ascontiguousarray(np.rint(w / scale).T, np.int8), scale, bias)
 
 
 def product(x: np.ndarray, layer: Linear) -> np.ndarray:

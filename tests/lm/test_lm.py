@@ -59,7 +59,7 @@ def test_coder_and_concealer_load_one_file_and_share_the_network(tiny_models, mo
     for mine, other in zip(ours, theirs, strict=True):  # the coder has the same numbers, rounded
         for layer, copy in [(mine.attention.qkv, other.qkv), (mine.attention.out, other.out), (mine.down, other.down)]:
             weights = layer.weight.T.numpy()
-            assert (np.abs(copy.dense - weights) <= copy.scale / 2).all()
+            assert (np.abs(copy.dense - weights) <= copy.scale / 2 * (1 + 1e-9)).all()
             assert (np.abs(copy.weights).max(1) > 100).all(), "none is so coarse that it would be another network"
             assert np.array_equal(copy.bias, layer.bias.numpy())
 
@@ -126,7 +126,7 @@ def test_heads_and_the_coders_logits_agree(tiny_models):
         at_once = model.heads(torch.from_numpy(state), own, torch.from_numpy(known), slice(0, LAYERS))
         for layer in range(LAYERS):
             single = source.logits(state, np.arange(10), layer, np.where(known, tokens, 0), known)
-            assert np.abs(single - at_once[:, layer].numpy()).max() < 2e-2, "but for what is rounded"
+            assert np.abs(single - at_once[:, layer].numpy()).max() < 5e-2, "but for what is rounded"
 
 
 def test_what_is_not_visible_does_not_matter(tiny_models):

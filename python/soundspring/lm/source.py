@@ -4,7 +4,7 @@
 import numpy as np
 import torch
 
-from ..product import linear, product, rough
+from ..product import linear, product
 from .model import MaskedLm
 from .network import Network, gather
 
@@ -29,7 +29,7 @@ class PmfSource:
         self.last = _through(m.features[..., :d], depth[2 * d :])
         entries = torch.cat([m.features, m.learned], -1)
         outputs = (product(m.project[k].numpy(), linear(entries[k].T.numpy())) for k in per_layer)
-        self.outputs = [rough(w, b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
+        self.outputs = [linear(w, b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
         self.start, self.layer = (m.inputs.bias + m.start).numpy(), (m.depth.bias + m.layer).numpy()
         self.network, self.blind = Network(model), {}
 
