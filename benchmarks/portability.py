@@ -7,12 +7,14 @@
     benchmarks/portability.py --python OTHER=/path/to/python      # and by another Python with its own torch and numpy
 
 Each setting is a process of its own, which decodes every file and prints what came out; it must be the same to the bit.
+The other Python may be one of another processor family under emulation (docs/testing.md).
 """
 
 import argparse
 import hashlib
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "portability")]
-GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+OLDEST = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "ATEN_CPU_CAPABILITY": "default",
+          "OPENBLAS_CORETYPE": "Prescott"}
 
 # name -> (environment, options of the worker)
 SETTINGS: dict[str, tuple[dict[str, str], list[str]]] = {
@@ -28,17 +31,20 @@ SETTINGS: dict[str, tuple[dict[str, str], list[str]]] = {
     "2 threads": ({}, ["--threads", "2"]),
     "4 threads": ({}, ["--threads", "4"]),
     "oneDNN off": ({}, ["--no-onednn"]),
+    "numba, little optimised": ({"NUMBA_OPT": "1"}, []),
+    "all of the oldest kind, 4 threads": (OLDEST, ["--threads", "4", "--no-onednn"]),
+}
+# What other processors do not know.
+X86 = {
     "torch without vectors": ({"ATEN_CPU_CAPABILITY": "default"}, []),
     "torch with AVX2": ({"ATEN_CPU_CAPABILITY": "avx2"}, []),
     "MKL in its compatible mode": ({"MKL_CBWR": "COMPATIBLE", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}, []),
     "OpenBLAS and numpy without AVX": ({"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3"}, []),
-    "numba for any x86-64 (SSE2)": (GENERIC, []),
+    "numba for any x86-64 (SSE2)": ({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}, []),
     "numba for Haswell (AVX2, FMA)": ({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}, []),
-    "numba, little optimised": ({"NUMBA_OPT": "1"}, []),
-    "all of the oldest kind, 4 threads": (
-        GENERIC | {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Prescott"},
-        ["--threads", "4", "--no-onednn"]),
 }
+if platform.machine() == "x86_64":
+    SETTINGS |= X86
 
 
 def decoded(path: Path, models) -> dict:
@@ -70,7 +76,8 @@ def work(args: argparse.Namespace) -> dict:
         torch._C._set_mkldnn_enabled(False)
     models = Models()
     return {"files": {path.stem: decoded(path, models) for path in args.files},
-            "versions": {m.__name__: m.__version__ for m in (np, numba, torch)} | {"python": sys.version.split()[0]}}
+            "versions": {m.__name__: m.__version__ for m in (np, numba, torch)}
+            | {"python": sys.version.split()[0], "machine": platform.machine()}}
 
 
 def ask(files: list[Path], models: Path | None, python: str, environment: dict, options: list[str]) -> dict:
