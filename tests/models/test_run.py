@@ -2,6 +2,7 @@
 """The one command that trains: from a recording to cards, through a kill, no stage twice."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -82,7 +83,9 @@ def test_progress_can_be_seen_and_heard(trained, kind):
     folder = trained.work / "runs" / kind / "progress"
     page = (folder / "index.html").read_text()
     sounds = sorted(folder.glob("*.wav"))
-    assert len(sounds) >= 2 and page.count("<audio") == len(sounds) and "http" not in page.split("</style>")[1]
+    assert len(sounds) >= 2 and page.count("<audio") == len(sounds)
+    # With the colon, which base64 has not: sounds of a megabyte spell anything else sooner or later.
+    assert not re.search("https?:", page.split("</style>")[1])
     assert all(1 < len(read(file)[0]) / 16000 < 2 for file in sounds)
     for picture in ("curves.png", "spectrograms.png"):
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
