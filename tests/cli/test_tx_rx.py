@@ -284,3 +284,19 @@ def test_the_sound_card_is_used_where_no_file_is_named(tiny_models, address, mon
         assert shell.main([command, "--radio", address, "--device", "hw:1"]) == 2
         assert "name another device" in capsys.readouterr().err
     assert asked == [(16000, "hw:1")] * 2
+
+
+@pytest.mark.parametrize("stopped, waits", [(True, True), (False, False)])
+def test_a_block_that_does_not_stop_does_not_hold_the_process(stopped, waits):
+    """Its thread goes on; only a flowgraph that ended is waited for."""
+    program = (
+        "import atexit, threading, time, types; from soundspring.cli._live import over\n"
+        "flow = types.SimpleNamespace(broke=False, ended=threading.Event())\n"
+        f"{stopped} and flow.ended.set()\n"
+        "threading.Thread(target=time.sleep, args=(2,)).start()\n"
+        "atexit.register(print, 'waits', flush=True)\n"
+        "raise SystemExit(over(flow, 3))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "python")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and ("waits" in done.stdout) == waits, done

@@ -74,8 +74,16 @@ def guarded(args: argparse.Namespace, direction: str) -> int | None:
 
 
 def over(flow, code: int) -> int:
-    """The exit code: `code`, unless the radio of a guarded child ended the flowgraph."""
-    return GONE if MARK in os.environ and flow.broke else code
+    """The exit code: `code`, unless the radio of a guarded child ended the flowgraph.
+
+    Where a block did not stop, the process ends here: its thread would make an ordinary exit an abort.
+    """
+    code = GONE if MARK in os.environ and flow.broke else code
+    if not flow.ended.is_set():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _interrupt(number, frame) -> None:
@@ -107,4 +115,4 @@ def watch(flow, events: Events, duration: float | None, look: Callable[[dict], b
         pass
     finally:
         if not flow.end():
-            events.tell("stuck", "a block of the flowgraph does not stop: the radio may not answer any more")
+            events.tell("stuck", "a block of the flowgraph does not stop and is left behind; does the radio answer?")

@@ -20,7 +20,8 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser("rx", help="receive speech by a radio")
     parser.add_argument("--out", metavar="WAV", help="file to write (default: play on the loudspeaker)")
     add_live(parser)
-    parser.add_argument("--timeout", type=float, metavar="S", help="stop when no burst comes for S seconds")
+    parser.add_argument("--timeout", type=float, metavar="S", help="stop when no burst comes for S seconds, the first "
+                        "S seconds included")
     parser.add_argument("--record", metavar="SIGMF", help="also write the samples, to X.sigmf-meta and X.sigmf-data")
     parser.add_argument("--send", metavar="FILE", help="also send FILE from here, to hear it come back: by the "
                         "loopback of --radio, or by --send-radio where a board's output is wired to its input")
