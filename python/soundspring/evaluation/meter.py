@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -70,6 +71,7 @@ def _start() -> subprocess.Popen:
 def serve() -> None:
     """Score the pairs that come on standard input until it ends."""
     os.nice(NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that listens, which then closes the input
     while True:
         try:
             pair = pickle.load(sys.stdin.buffer)
