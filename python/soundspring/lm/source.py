@@ -19,8 +19,7 @@ class PmfSource:
     @torch.inference_mode()
     def __init__(self, model: MaskedLm):
         m = model.exact()
-        d, per_layer = m.config.latent, range(m.config.layers)
-        depth, inputs = m.depth.weight.T, m.inputs.weight.T
+        d, depth, inputs = m.config.latent, m.depth.weight.T, m.inputs.weight.T
         token = torch.cat([m.vectors, m.squares], -1)
         traits = torch.cat([m.energy, m.learned], -1)
         self.embedding = _through(token, inputs) + _each(traits, m.traits_in) + m.seen.numpy()[:, None]
@@ -28,7 +27,7 @@ class PmfSource:
         self.lower = _through(token, depth[: 2 * d]) + _each(traits, m.traits_depth) + m.depth_seen.numpy()[:, None]
         self.last = _through(m.features[..., :d], depth[2 * d :])
         entries = torch.cat([m.features, m.learned], -1)
-        outputs = (product(m.project[k].numpy(), linear(entries[k].T.numpy())) for k in per_layer)
+        outputs = _each(m.project, entries.transpose(1, 2))
         self.outputs = [linear(w, b.numpy()) for w, b in zip(outputs, m.bias, strict=True)]
         self.start, self.layer = (m.inputs.bias + m.start).numpy(), (m.depth.bias + m.layer).numpy()
         self.network, self.blind = Network(model), {}
