@@ -1,11 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a microphone adds to speech: a narrower band, a room, noise. The codec is to carry all of it as it is."""
+"""Other voices from those of the corpus, and what microphones add: their response, a room, noise, a narrower band.
+
+The codec is to carry all of it as it is. Without other voices it learns those of the corpus by heart.
+"""
 
 import numpy as np
-from scipy.signal import fftconvolve
+from scipy.signal import fftconvolve, resample
 
 RATE = 16000
-CHANCES = {"band": 0.1, "room": 0.1, "noise": 0.15}  # of each segment
+CHANCES = {"voice": 0.5, "inverted": 0.5, "response": 0.25, "room": 0.1, "noise": 0.15, "band": 0.1}  # of each segment
+HIGHEST = 1.25  # and 1 / HIGHEST the lowest pitch and formants of other voices
+GRID = 160  # samples: lengths that are multiples of it have quick Fourier transforms
+
+
+def stretch(rng: np.random.Generator, samples: int) -> int:
+    """How many samples of a voice are to become so many: as many, or for another voice up to HIGHEST times or part."""
+    if rng.random() >= CHANCES["voice"]:
+        return samples
+    ratio = HIGHEST ** rng.uniform(-1, 1)
+    return max(round(samples * ratio / GRID), 1) * GRID
+
+
+def other_voice(x: np.ndarray, samples: int) -> np.ndarray:
+    """x [N] played in the time of so many samples: pitch, formants and tempo change by one ratio, float32 [samples]."""
+    return x if len(x) == samples else resample(x, samples).astype(np.float32)
+
+
+def heard_through(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """x [N] through a microphone whose response wanders by some 4 dB from octave to octave."""
+    f = np.maximum(np.fft.rfftfreq(len(x), 1 / RATE), 1.0)
+    octaves = np.log2(f / 62.5)
+    gain = np.interp(octaves, np.arange(8), 4.0 * rng.standard_normal(8))
+    return np.fft.irfft(np.fft.rfft(x) * 10 ** (gain / 20), len(x)).astype(np.float32)
 
 
 def narrower(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -38,8 +64,11 @@ def noisy(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def augment(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speech float32 [N], most of the time as it is, else as other microphones, rooms and places would give it."""
-    for kind, change in (("room", reverberant), ("noise", noisy), ("band", narrower)):
+    """Speech float32 [N], half of it as it is but for its sign, else as other microphones and places would give it."""
+    if rng.random() < CHANCES["inverted"]:
+        x = -x
+    changes = (("response", heard_through), ("room", reverberant), ("noise", noisy), ("band", narrower))
+    for kind, change in changes:
         if rng.random() < CHANCES[kind]:
             x = change(x, rng)
     return x

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from augment import augment
+from augment import augment, other_voice, stretch
 
 RATE = 16000
 
@@ -26,13 +26,14 @@ class Corpus:
     def segment(self, rng: np.random.Generator, samples: int) -> np.ndarray:
         """A float32 segment of one voice, some of them augmented, at a random level; short clips are joined."""
         clips = list(self.voices.values())[rng.choice(len(self.voices), p=self.weights)]
-        parts, have = [], 0
-        while have < samples:
+        parts, have, wanted = [], 0, stretch(rng, samples)
+        while have < wanted:
             start, n = clips[rng.integers(len(clips))]
-            skip = int(rng.integers(max(n - samples, 0) + 1))
-            parts.append(self.audio[start + skip : start + min(n, skip + samples)])
+            skip = int(rng.integers(max(n - wanted, 0) + 1))
+            parts.append(self.audio[start + skip : start + min(n, skip + wanted)])
             have += len(parts[-1])
-        return level(augment(np.concatenate(parts)[:samples].astype(np.float32) / 32768, rng), rng)
+        x = other_voice(np.concatenate(parts)[:wanted].astype(np.float32) / 32768, samples)
+        return level(augment(x, rng), rng)
 
     def batch(self, rng: np.random.Generator, count: int, samples: int) -> np.ndarray:
         return np.stack([self.segment(rng, samples) for _ in range(count)])

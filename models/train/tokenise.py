@@ -14,17 +14,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from augment import GRID, other_voice, stretch
 from checkpoints import language_model, load_codec, read
 from choose import Chooser
 from data import Corpus, level
 
 
-def latents(codec, corpus, clips, rng, passes=1):
-    """All clips of a voice, one after the other, through the encoder with its state carried on; so many times."""
+def latents(codec, corpus, clips, rng, passes=1, training=False):
+    """All clips of a voice, one after the other, through the encoder with its state carried on; so many times, and
+    for training some of them as other voices."""
     hop, state = codec.config.hop, codec.encoder_state(1)
     for i, (start, length) in enumerate(clips * passes):
         skip = int(rng.integers(hop)) if i >= len(clips) else 0  # later passes begin elsewhere in the frame
-        x = level(corpus.audio[start + skip : start + length].astype(np.float32) / 32768, rng)
+        x = corpus.audio[start + skip : start + length].astype(np.float32) / 32768
+        if training:
+            x = x[: max(len(x) // GRID, 1) * GRID]
+            x = other_voice(x, stretch(rng, len(x)))
+        x = level(x, rng)
         z, state = codec.analyse(torch.from_numpy(x[: len(x) // hop * hop])[None], state)
         yield z[0]
 
@@ -50,7 +56,7 @@ def split_tokens(codec, corpus, tokens_of, args, training):
     """-> (tokens int16 [frames, layers], voice int16 [frames]) of all voices of a split."""
     tokens, rng = [], np.random.default_rng(0)
     for _, clips in sorted(corpus.voices.items()):
-        own = latents(codec, corpus, clips[:: args.every], rng, args.passes if training else 1)
+        own = latents(codec, corpus, clips[:: args.every], rng, args.passes if training else 1, training)
         tokens.append(tokens_of(own))
     return np.concatenate(tokens), np.repeat(np.arange(len(tokens), dtype=np.int16), [len(t) for t in tokens])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What microphones, rooms and places add: as strong as said, and never more often."""
+"""Other voices, and what microphones, rooms and places add: as strong as said, and never more often."""
 
 import numpy as np
 import pytest
@@ -47,13 +47,39 @@ def test_a_room_keeps_the_direct_sound_and_decays(augment):
         assert np.sum(y[100 + RATE // 2 :] ** 2) < np.sum(y[101 : 100 + RATE // 4] ** 2) / 10
 
 
-def test_most_speech_stays_as_it_is(augment):
+def test_about_half_of_the_speech_stays_as_it_is_but_for_its_sign(augment):
     x, rng = noise(1), np.random.default_rng(3)
-    same = np.mean([np.array_equal(augment.augment(x, rng), x) for _ in range(200)])
-    assert 0.55 < same < 0.8  # 0.69 expected, 0.033 the standard deviation
+    heard = [augment.augment(x, rng) for _ in range(200)]
+    same, inverted = (np.mean([np.array_equal(y, sign * x) for y in heard]) for sign in (1, -1))
+    assert 0.4 < same + inverted < 0.63  # 0.516 expected, 0.035 the standard deviation
+    assert 0.15 < same < 0.37 and 0.15 < inverted < 0.37
 
 
-@pytest.mark.parametrize("kind", ["narrower", "reverberant", "noisy"])
+def test_another_voice_is_higher_and_quicker_by_one_ratio(augment):
+    rng = np.random.default_rng(5)
+    lengths = [augment.stretch(rng, 2 * RATE) for _ in range(300)]
+    assert 0.4 < np.mean([n == 2 * RATE for n in lengths]) < 0.6
+    assert min(lengths) < 0.85 * 2 * RATE and max(lengths) > 1.2 * 2 * RATE
+    assert all(1 / 1.26 < n / (2 * RATE) < 1.26 for n in lengths)
+    for n in (RATE * 8 // 10, RATE * 12 // 10):
+        tone = np.sin(2 * np.pi * 500 * np.arange(n) / RATE).astype(np.float32)
+        y = augment.other_voice(tone, RATE)
+        assert len(y) == RATE and y.dtype == np.float32
+        assert np.argmax(np.abs(np.fft.rfft(y))) == pytest.approx(500 * n / RATE, abs=1)
+        assert np.std(y[RATE // 4 : -RATE // 4]) == pytest.approx(np.sqrt(0.5), rel=0.01)
+
+
+def test_a_microphone_changes_levels_slowly_over_frequency(augment):
+    x = np.zeros(RATE, np.float32)
+    x[0] = 1.0
+    gains = np.array([20 * np.log10(np.abs(np.fft.rfft(augment.heard_through(x, np.random.default_rng(s)))))
+                      for s in range(100)])
+    at = [62, 125, 250, 500, 1000, 2000, 4000, 7999]
+    assert np.all(np.abs(gains[:, at].std(0) - 4) < 1.2)
+    assert np.abs(np.diff(gains[:, 500:], axis=1)).max() < 0.2
+
+
+@pytest.mark.parametrize("kind", ["narrower", "reverberant", "noisy", "heard_through"])
 def test_length_and_type_stay_and_silence_stays_silent(augment, kind):
     change, rng = getattr(augment, kind), np.random.default_rng(1)
     y = change(noise(), rng)
