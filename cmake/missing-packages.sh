@@ -26,6 +26,7 @@ need python3 "$python" -c pass
 need gnuradio "$python" -c 'from gnuradio import gr'
 need python3-scipy "$python" -c 'import scipy.signal'
 need python3-yaml "$python" -c 'import yaml'
+need python3-libiio "$python" -c 'import iio'
 need python3-venv "$python" -c 'import ensurepip'
 need python3-dev "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'
 need g++ g++ --version

@@ -204,7 +204,7 @@ def test_random_damage_never_ends_in_a_traceback(ssp, capsys):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "No such file"),
+        (None, "there is no file"),
         (b"", "empty"),
         (b"RIFF" + bytes(100), "not a .ssp file"),
         (b"SSP2" + bytes(100), "file version 2"),

@@ -47,7 +47,7 @@ def test_imports_only_the_command_asked_for(monkeypatch):
     ("error", "line"),
     [
         (ValueError("snr_db must be a number,\ngot 'high'"), "snr_db must be a number, got 'high'"),
-        (FileNotFoundError(2, "No such file or directory", "in.wav"), "in.wav: No such file or directory"),
+        (FileNotFoundError(2, "No such file or directory", "in.wav"), "there is no file in.wav"),
         (FileNotFoundError("no model 'big'"), "no model 'big'"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "utf-8"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "soundspring doctor"),

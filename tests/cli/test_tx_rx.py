@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ import soundfile
 pytest.importorskip("gnuradio.gr")
 from soundspring import link, profile  # noqa: E402
 from soundspring.cli import main as shell  # noqa: E402
+from soundspring.cli._live import sense  # noqa: E402
+from soundspring.cli.rx import Watch  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 240  # a process that starts on a busy machine
@@ -156,6 +159,7 @@ def test_packets_cross_from_process_to_process(start, address, speech, speech_li
     assert np.abs(sound[:21000] - wanted[:21000]).max() < 2 / 32768
     assert shell.main(["rx", "--radio", f"file:{record}", "--out", str(out), "--json", str(log)]) == 0
     assert events(log)[-1]["bursts"] == BURSTS
+    assert events(log)[-1]["snr_db"] > 40  # the stand-in has no converter: its recording must not clip
 
 
 def test_a_late_receiver_joins_within_a_second(start, tiny_models, speech_like, address, tmp_path):
@@ -199,12 +203,8 @@ def test_a_receiver_that_hears_nothing_says_so_and_stops(tiny_models, address, t
 
 
 def test_a_wrong_rate_is_told_and_a_pause_is_not():
-    from types import SimpleNamespace
-
-    from soundspring.cli.rx import Watch
-
     told = []
-    radio = SimpleNamespace(end=SimpleNamespace(paced=True, rate=2e6))
+    radio = SimpleNamespace(end=SimpleNamespace(paced=True, rate=2e6), address=SimpleNamespace(kind="zmq"))
     watched = Watch(SimpleNamespace(radio=radio, silent_s=0), SimpleNamespace(tell=lambda *a, **f: told.append((a, f))))
     base = {"bursts": 1, "transmissions": 1, "snr_db": 9.0, "level_db": -9.0, "cfo_hz": 0.0, "packets": 2,
             "packets_lost": 0, "packets_undecodable": 0, "packets_desync": 0, "frames_concealed": 0, "buffer_ms": 0}
@@ -224,12 +224,20 @@ def test_a_wrong_rate_is_told_and_a_pause_is_not():
     assert run([2e6] * 8 + [1.4e6, 1.8e6, 2.8e6] + [2e6] * 8 + [1.9998e6] * 20, "overflow") == []
 
 
+def test_what_the_radio_says_of_itself_is_told():
+    """All of it to programs, to the person only what is wrong."""
+    told = []
+    tell = SimpleNamespace(tell=lambda event, text="", **figures: told.append((event, text, figures)))
+    for readings in ({}, {"rssi_db": 95.25, "overflow": False}, {"temperature_c": 40.0, "overflow": True},
+                     {"lo_locked": "true", "ref_locked": "false"}):
+        sense(SimpleNamespace(sensors=lambda r=readings: r), tell)
+    assert [event for event, _, _ in told] == ["sensors"] * 3
+    assert [text for _, text, _ in told] == ["", "the radio says: overflow true", "the radio says: ref_locked false"]
+    assert told[0][2] == {"rssi_db": 95.25, "overflow": False}
+
+
 def test_what_happens_to_the_signal_is_told():
     """Found, the sender restarted, lost, found again; each once."""
-    from types import SimpleNamespace
-
-    from soundspring.cli.rx import Watch
-
     told = []
     listener = SimpleNamespace(radio=SimpleNamespace(end=SimpleNamespace(paced=False)), silent_s=0.0)
     watched = Watch(listener, SimpleNamespace(tell=lambda event, text="", **figures: told.append((event, text))))

@@ -115,4 +115,7 @@ def test_sensors(fake):
     pytest.importorskip("iio")
     from soundspring.hier.radio_pluto import sensors
 
-    assert sensors(fake.uri) == {"rssi_db": 95.25, "temperature_c": 36.842, "overflow": False, "underflow": False}
+    seen = {"rssi_db": 95.25, "temperature_c": 36.842, "overflow": False, "underflow": False}
+    assert sensors(fake.uri) == seen
+    assert radio_source(f"pluto:{fake.uri},frequency=1G", 2e6).end.sensors() == seen
+    assert radio_sink(f"pluto:{fake.uri},frequency=1G,attenuation=60", 2e6).end.sensors() == seen

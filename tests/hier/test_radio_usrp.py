@@ -108,7 +108,10 @@ def test_a_rate_that_the_device_does_not_have_is_resampled(calls):
 
 def test_sensors(calls):
     device = FakeDevice(calls, "usrp_source")
-    assert radio_usrp.sensors(device) == {"lo_locked": "true", "ref_locked": "true"}
+    locked = {"lo_locked": "true", "ref_locked": "true"}
+    assert radio_usrp.sensors(device) == locked
+    assert radio_source("usrp:,frequency=1G", 2e6).end.sensors() == locked
+    assert radio_sink("usrp:,frequency=1G,gain=10", 2e6).end.sensors() == locked
 
 
 def test_a_device_that_does_not_answer(monkeypatch, calls):

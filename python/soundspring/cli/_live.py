@@ -16,6 +16,7 @@ from ._guard import GONE, MARK, Guard, turn, wanted
 
 TURN_S = 0.1
 STATUS_S = 1.0
+SENSORS_S = 10.0
 
 
 def add_live(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +87,16 @@ def over(flow, code: int) -> int:
     return code
 
 
+def sense(flow, events: Events) -> None:
+    """Tell what the radio says of itself: all of it to programs, to the person what is wrong."""
+    readings = flow.sensors()
+    if readings:
+        wrong = [name for name, value in readings.items()
+                 if value is True or name.endswith("_locked") and value != "true"]
+        text = f"the radio says: {', '.join(f'{name} {readings[name]}'.lower() for name in wrong)}" if wrong else ""
+        events.tell("sensors", text, **readings)
+
+
 def _interrupt(number, frame) -> None:
     raise KeyboardInterrupt
 
@@ -97,7 +108,7 @@ def watch(flow, events: Events, duration: float | None, look: Callable[[dict], b
     """
     signal.signal(signal.SIGTERM, _interrupt)
     duration = duration and max(duration - turn().spent, TURN_S)
-    cpu, before, due = time.process_time(), time.monotonic(), 0.0
+    cpu, before, due, sensed = time.process_time(), time.monotonic(), 0.0, SENSORS_S / 2
     flow.begin()
     try:
         while not flow.done and not (duration and flow.seconds >= duration):
@@ -109,6 +120,9 @@ def watch(flow, events: Events, duration: float | None, look: Callable[[dict], b
             now, used = time.monotonic(), time.process_time()
             status = flow.status() | {"cpu": round((used - cpu) / (now - before), 2)}
             cpu, before = used, now
+            if flow.seconds >= sensed:
+                sensed += SENSORS_S
+                sense(flow, events)
             if look(status):
                 break
     except KeyboardInterrupt:

@@ -35,8 +35,9 @@ def run(args: argparse.Namespace) -> int:
     write_ssp(args.output, meta, packets)
     seconds, security = len(audio) / 16000, link.profile.security
     cost = f" and {security.cost_bits * len(packets) / seconds:.0f} bit/s of authentication" if security else ""
+    copies = f" + {counts.copy_bits / seconds:.0f} of copies" if counts.copy_bits else ""
     say(
-        f"{args.output}: {seconds:.2f} s in {len(packets)} packets, {counts.model_bits / seconds:.0f} bit/s of tokens, "
-        f"{8 * sum(len(p.to_bytes()) for p in packets) / seconds:.0f} bit/s with packet headers{cost}"
+        f"{args.output}: {seconds:.2f} s in {len(packets)} packets, {counts.model_bits / seconds:.0f} bit/s of tokens"
+        f"{copies}, {8 * sum(len(p.to_bytes()) for p in packets) / seconds:.0f} bit/s with packet headers{cost}"
     )
     return 0

@@ -226,9 +226,10 @@ def summary(f: dict) -> str:
         what = (f"{f['bitrate_bps']:.0f} bit/s of tokens ({f['raw_bps']:.0f} raw) + {f['copies_bps']:.0f} of copies + "
                 f"{f['overhead_bps']:.0f} overhead" + (
                     f" + {f['authentication_bps']:.0f} of authentication" if f["authentication_bps"] else ""))
+    bursts = f"; bursts {f['bursts_detected']} of {f['bursts_sent']}" if f["bursts_sent"] else ""
     return (
         f"{f['duration_s']:.2f} s over {where}, profile {f['profile']}, engine {f['engine']}\n"
-        f"  {what}; bursts {f['bursts_detected']} of {f['bursts_sent']}\n"
+        f"  {what}{bursts}\n"
         f"  packets {f['packets_sent']} sent, {f['packets_lost']} lost, {f['packets_undecodable']} undecodable, "
         f"{f['packets_desync']} damaged{f', {refused} refused' if refused else ''}; "
         f"{f['frames_concealed']} frames concealed\n"

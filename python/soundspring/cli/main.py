@@ -41,6 +41,8 @@ def explain(error: Exception) -> str | None:
     """One line for the user if the mistake may be theirs; None for a fault of ours, which deserves its traceback."""
     if isinstance(error, ModuleNotFoundError):
         return f"{error}; `soundspring doctor` says how to install what is missing"
+    if isinstance(error, FileNotFoundError) and error.strerror and error.filename is not None:
+        return f"there is no file {error.filename}"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, ValueError | OSError):

@@ -39,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
 
     watch(sender, events, args.duration, look)
     status = sender.status()
-    events.tell("end", f"{status['bursts']} bursts sent in {status['time_s']:.1f} s", **status)
+    whole = sender.needed is None or status["bursts"] >= sender.needed
+    count, rest = status["bursts"], "" if whole else "; the file was not sent to its end"
+    of = "" if whole else f" of {sender.needed}"
+    events.tell("end", f"{count}{of} bursts sent in {status['time_s']:.1f} s{rest}", **status)
     events.close()
-    return over(sender, 0 if sender.needed is None or status["bursts"] >= sender.needed else 1)
+    return over(sender, 0 if whole else 1)

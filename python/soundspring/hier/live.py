@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flowgraphs of the live link: a sender from a file or a microphone, a listener to a file or a loudspeaker."""
 
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from .radio_file import recorder
 from .receiver import receiver
 from .transmitter import transmitter
 
+_log = logging.getLogger(__name__)
 LEAD_S = 1.0  # of silent speech before a file, for receivers to settle
 DRAIN_S = 0.5  # of samples that the radio takes behind the last burst
 RESTARTED = 512  # superframes; a longer step of the number is another transmission
@@ -68,6 +70,7 @@ class _Flow(gr.top_block):
         self.link = Link(self.ladder)
         self.ended, self._asked = threading.Event(), False
         self.broke = False  # it ended by itself
+        self._mute = False  # the radio's sensors did not answer
         self._closing = []
         self._held: list = []
 
@@ -107,6 +110,17 @@ class _Flow(gr.top_block):
 
     def tend(self) -> None:
         """What is to be done once a second."""
+
+    def sensors(self) -> dict:
+        """What the radio says of itself; nothing where it cannot be asked while it runs."""
+        if self.radio.end.sensors is None or self._mute:
+            return {}
+        try:
+            return self.radio.end.sensors()
+        except (ImportError, OSError) as error:
+            self._mute = True
+            _log.info("the radio's sensors cannot be read: %s", error)
+            return {}
 
     @property
     def seconds(self) -> float:
@@ -179,8 +193,9 @@ class Sender(_Flow):
     def status(self) -> dict:
         """Figures of the moment, plain numbers."""
         sent = self.transmitter.modulator.bursts
+        told = sent if self.needed is None else min(sent, self.needed)  # silence follows a file until the radio has it
         made = self.transmitter.entropy.counts.packets_sent // self.profile.packets
-        return {"time_s": round(self.seconds, 2), "bursts": sent, "buffer_ms": round((made - sent) * self._frame_ms)}
+        return {"time_s": round(self.seconds, 2), "bursts": told, "buffer_ms": round((made - sent) * self._frame_ms)}
 
     @property
     def _frame_ms(self) -> float:
@@ -225,7 +240,8 @@ class Listener(_Flow):
         self._file = None
         self._sound(out, device)
         if record is not None:
-            chain, close = recorder(record, rate, self.radio.address.options.get("frequency"))
+            form = "ci16_le" if self.radio.bounded else "cf32_le"
+            chain, close = recorder(record, rate, self.radio.address.options.get("frequency"), form)
             self.row(self.radio, *chain)
             self._closing.append(close)
 
@@ -350,5 +366,5 @@ def _card(make, device: str):
     try:
         return make(SAMPLE_RATE, device, True)
     except RuntimeError as error:
-        raise OSError(f"the sound card {device or '(default)'} cannot be used ({error}): name another device, or give "
-                      "a file instead") from error
+        raise OSError(f"the sound card {device or '(default)'} cannot be used ({error}): name another device with "
+                      "--device (`aplay -L` lists them), or use a file: `tx FILE`, `rx --out X.wav`") from error

@@ -112,6 +112,12 @@ class radio_source(_radio):
         self._row(*chain, self)
 
     @property
+    def bounded(self) -> bool:
+        """Whether I and Q lie within +-1, so that 16 bits hold them."""
+        options = self.address.options
+        return self.end.bounded and not options.get("level", 0.0) > 0 and not CHANNEL_OPTIONS & set(options)
+
+    @property
     def samples(self) -> int:
         """Samples that the radio has given so far, at its own rate."""
         return self.end.chain[0].nitems_written(0)

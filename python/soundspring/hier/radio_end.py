@@ -16,7 +16,8 @@ class End:
     chain: in the order of the stream. rate: samples per second that it really runs at. paced: it takes or gives its
     samples by a clock. level: dB by which a signal of unit power is raised before it is sent. close: to be called when
     the flowgraph has ended. count: samples that the first block will give in all, where that is known.
-    gain: the receive gain where it is to be measured.
+    gain: the receive gain where it is to be measured. bounded: I and Q lie within +-1, as those of a converter.
+    sensors: reads what the radio says of itself, while it runs; ImportError or OSError where that cannot be had.
     """
 
     chain: list
@@ -26,6 +27,8 @@ class End:
     close: Callable[[], None] = lambda: None
     count: int | None = None
     gain: "Gain | None" = None
+    bounded: bool = True
+    sensors: Callable[[], dict[str, float | bool | str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ def source(address: Address, rate: float) -> End:
     if not repeat:
         chain.append(_Followed(recording.samples, int(SILENCE_S * recording.rate) + 1))
     chain += [pace(recording.rate)] if paced else []
-    return End(chain, recording.rate, paced, count=None if repeat else recording.samples)
+    count = None if repeat else recording.samples
+    return End(chain, recording.rate, paced, count=count, bounded=recording.format == "ci16_le")
 
 
 def sink(address: Address, rate: float) -> End:

@@ -84,7 +84,7 @@ class _Receiver(gr.sync_block):
 
 def source(address: Address, rate: float) -> End:
     """Receive what is sent to the same name; the radio gives it the simulated channel."""
-    return End([_Receiver(_airs.setdefault(address.target, Air()))], rate)
+    return End([_Receiver(_airs.setdefault(address.target, Air()))], rate, bounded=False)
 
 
 def sink(address: Address, rate: float) -> End:

@@ -3,6 +3,7 @@
 
 import ctypes
 import logging
+from functools import partial
 
 from gnuradio import iio
 
@@ -37,7 +38,7 @@ def source(address: Address, rate: float) -> End:
         correct(True)
     block.set_filter_params("Auto", "", 0.0, 0.0)
     gain = None if agc else Gain(*GAINS, lambda decibels: block.set_gain(0, decibels))
-    return End([block], rate, gain=gain)
+    return End([block], rate, gain=gain, sensors=partial(sensors, _uri(address)))
 
 
 def _narrow(uri: str, hertz: int) -> None:
@@ -79,14 +80,14 @@ def sink(address: Address, rate: float) -> End:
     block.set_frequency(o["frequency"])
     block.set_samplerate(int(rate))
     block.set_filter_params("Auto", "", 0.0, 0.0)
-    return End([block], rate, level=TRANSMIT_LEVEL)
+    return End([block], rate, level=TRANSMIT_LEVEL, sensors=partial(sensors, _uri(address)))
 
 
 def sensors(uri: str) -> dict[str, float | bool]:
     """What the board says now: `rssi_db` (dB below full scale), `temperature_c`, and whether samples were lost.
 
-    Needs pylibiio (`pip install 'pylibiio<1'`; pyadi-iio brings it). `overflow` and `underflow` are since the last
-    look, which is this function's or gr-iio's own, once a second.
+    Needs libiio's Python module (`apt install python3-libiio`; pyadi-iio brings it too). `overflow` and `underflow`
+    are since the last look, which is this function's or gr-iio's own, once a second.
     """
     import iio as libiio
 

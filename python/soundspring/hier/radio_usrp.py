@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 from .radio_address import Address
 from .radio_end import End, Gain
@@ -32,7 +33,8 @@ def source(address: Address, rate: float) -> End:
     agc = address.options.get("agc")
     if agc == "device":
         device.set_rx_agc(True, 0)
-    return End([device], rate, gain=_gain(device) if agc == "measured" else None)
+    gain = _gain(device) if agc == "measured" else None
+    return End([device], rate, gain=gain, sensors=partial(sensors, device))
 
 
 def _gain(device) -> Gain:
@@ -46,7 +48,7 @@ def sink(address: Address, rate: float) -> End:
 
     device = _open(uhd.usrp_sink, address, uhd.stream_args(cpu_format="fc32", channels=[0]), "")
     rate = _set_up(uhd, device, address, rate)
-    return End([device], rate, level=TRANSMIT_LEVEL)
+    return End([device], rate, level=TRANSMIT_LEVEL, sensors=partial(sensors, device))
 
 
 def sensors(device) -> dict[str, str]:

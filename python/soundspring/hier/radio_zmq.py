@@ -18,7 +18,7 @@ def source(address: Address, rate: float) -> End:
         block = _make(zeromq.pull_source, address, TIMEOUT_MS, False, LAST)
     else:
         block = _make(zeromq.sub_source, address, TIMEOUT_MS, False, QUEUE)
-    return End([block], o.get("rate", rate))
+    return End([block], o.get("rate", rate), bounded=False)
 
 
 def sink(address: Address, rate: float) -> End:
