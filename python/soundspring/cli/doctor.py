@@ -267,7 +267,10 @@ check_adi = _optional(
     "pip install pyadi-iio==0.0.21 'pylibiio<1' 'numpy<2'",
 )
 check_libiio = _optional(
-    "libiio", "import iio; print(*iio.version[:2], sep='.')", "a Pluto's sensors while it runs", "apt install python3-libiio"
+    "libiio",
+    "import iio; print(*iio.version[:2], sep='.')",
+    "a Pluto's sensors while it runs",
+    "apt install python3-libiio",
 )
 check_zeromq = _optional(
     "zeromq", "from gnuradio import zeromq; print('gr-zeromq')", "links between processes", "apt install gnuradio"
