@@ -13,6 +13,7 @@ def compile_kernels() -> None:
     from .audio.interpolate import BEFORE, TAPS, interpolate
     from .channel.factory import make_channel
     from .codec.correlate import Correlator
+    from .codec.postfilter import State, postfilter
     from .coding import pmf
     from .coding.search import RateDistortionSearch
     from .fec.ldpc import LdpcCode
@@ -27,6 +28,7 @@ def compile_kernels() -> None:
     search = RateDistortionSearch(book, 1.0, 1).above(book[0, :1], nothing, nothing, 0)
     search(np.zeros(1, int), lambda *_: np.zeros((1, 4), np.float32)).best(1)
     Correlator(book)(book[0], 0)
+    postfilter(np.zeros((1, 320), np.float32), 320, 0.5, State.initial())
     row, weights = np.ones((1, 3)), np.ones(3)
     product(row, linear(np.ones((3, 3))))
     network.gelu(network.layer_norm(row, weights, weights, 1e-5))

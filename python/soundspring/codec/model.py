@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
+from . import postfilter
 from .bands import Bands, mel_filters, widths
 from .compander import Compander
 from .layers import CausalStack
@@ -20,7 +21,8 @@ class CodecConfig:
     `power` compresses each MDCT coefficient, sign(x)|gain*x|^power; `frame_power` then the level of each frame:
     its root mean square r becomes r^frame_power, so that quiet frames use as many codebook entries as loud ones.
     The encoder is also shown the levels of `mel` bands of the power spectrum and of `bands` of the MDCT (widths in
-    coefficients); the decoder states the latter anew and brings its coefficients to them.
+    coefficients); the decoder states the latter anew and brings its coefficients to them. `postfilter` is the strength
+    of the decoder's long-term postfilter, 0 for none.
     """
 
     sample_rate: int = 16000
@@ -37,6 +39,7 @@ class CodecConfig:
     frame_power: float = 0.5
     mel: int = 40
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
+    postfilter: float = 0.5
 
     def __post_init__(self):
         object.__setattr__(self, "bands", widths(self.bands, self.hop))
@@ -52,6 +55,7 @@ class EncoderState:
 class DecoderState:
     tail: torch.Tensor
     stack: list[torch.Tensor]
+    postfilter: postfilter.State
 
 
 class Codec(nn.Module):
@@ -104,7 +108,8 @@ class Codec(nn.Module):
         return EncoderState(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.encoder.initial_state(batch))
 
     def decoder_state(self, batch: int = 1) -> DecoderState:
-        return DecoderState(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.decoder.initial_state(batch))
+        tail, stack = self.enc_skip.weight.new_zeros(batch, self.config.hop), self.decoder.initial_state(batch)
+        return DecoderState(tail, stack, postfilter.State.initial(batch))
 
     def analyse(self, audio: torch.Tensor, state: EncoderState) -> tuple[torch.Tensor, EncoderState]:
         """audio [B, T*hop] -> latents [B, T, latent] before quantisation."""
@@ -132,10 +137,15 @@ class Codec(nn.Module):
     def synthesise(
         self, latent: torch.Tensor, layers: torch.Tensor, state: DecoderState
     ) -> tuple[torch.Tensor, DecoderState]:
-        """latents [B, T, latent] of `layers` int64 [B, T] known layers each -> audio [B, T*hop], `delay` late."""
+        """latents [B, T, latent] of `layers` int64 [B, T] known layers each -> audio [B, T*hop], `delay` late.
+
+        No gradients pass the postfilter.
+        """
         coefficients, _, stack = self.spectrum(latent, layers, state.stack)
         audio, tail = self.mdct.synthesise(coefficients, state.tail)
-        return audio, DecoderState(tail, stack)
+        heard, before = audio.detach().cpu().numpy(), state.postfilter
+        sound, after = postfilter.postfilter(heard, self.config.hop, self.config.postfilter, before)
+        return torch.from_numpy(sound).to(audio.device), DecoderState(tail, stack, after)
 
     def to_dict(self) -> dict:
         return asdict(self.config)
