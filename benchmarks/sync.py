@@ -58,12 +58,9 @@ def layers() -> dict[str, Phy]:
     return found | ENDS
 
 
-def channels_of(name: str, phy: Phy) -> tuple[str, ...]:
-    """Where a physical layer is measured: all over AWGN, the ends of the wide ones and all narrow ones in fading."""
-    if phy.rate < 1e5:
-        return "awgn", "tdl-c 10 Hz", "tdl-c"
-    ends = ("reference", LOWEST, FASTEST, "wide-0", "wide-7")
-    return ("awgn", "tdl-a", "tdl-c") if name in ends else ("awgn",)
+def channels_of(phy: Phy) -> tuple[str, ...]:
+    """Where a physical layer is measured: over AWGN and in the fading of its width."""
+    return ("awgn", "tdl-c 10 Hz", "tdl-c") if phy.rate < 1e5 else ("awgn", "tdl-a", "tdl-c")
 
 
 def crossing(snrs: list[float], losses: list[float], target: float = TARGET) -> float | None:
@@ -248,12 +245,21 @@ def peer(snrs: list[float], packets: int) -> dict | None:
     return shares
 
 
+def reference_curves(bursts: int) -> dict:
+    """`curve` of the reference profile over each channel."""
+    phy = load("reference").phy
+    return {c: curve(phy, c, enough(bursts, c, phy)) for c in channels_of(phy)}
+
+
 def profile_curves(bursts: int) -> dict:
-    """`curve` of every other physical layer, and how many headers failed where payloads did. A fade hits a whole burst,
-    so that fading wants more of them; those of `narrow` last long and have to do with fewer."""
-    return {name: {c: curve(phy, c, bursts if c == "awgn" or phy.rate < 1e5 else 2 * bursts)
-                   for c in channels_of(name, phy)}
+    """`curve` of every other physical layer, and how many headers failed where payloads did."""
+    return {name: {c: curve(phy, c, enough(bursts, c, phy)) for c in channels_of(phy)}
             for name, phy in layers().items() if name != "reference"}
+
+
+def enough(bursts: int, channel: str, phy: Phy) -> int:
+    """A fade hits a whole burst, so that fading wants more of them; those of `narrow` last, and fade, for longer."""
+    return bursts * (1 if channel == "awgn" else 2 if phy.rate < 1e5 else 5)
 
 
 def lowest_threshold(figures: dict) -> dict[str, float]:
@@ -266,8 +272,7 @@ def lowest_threshold(figures: dict) -> dict[str, float]:
 
 PARTS = {
     "speed": lambda quick, _: speed(0.5 if quick else 2.0),
-    "genie": lambda quick, _: {
-        c: curve(load("reference").phy, c, 40 if quick else 300) for c in ("awgn", "tdl-a", "tdl-c")},
+    "genie": lambda quick, _: reference_curves(20 if quick else 300),
     "profiles": lambda quick, _: profile_curves(20 if quick else 200),
     "detection": lambda quick, figures: detections(lowest_threshold(figures), 100 if quick else 5000),
     "peaks": lambda quick, _: peaks(20 if quick else 150),
