@@ -42,8 +42,8 @@ class _Average(torch.autograd.Function):
         lags = np.full((len(x), 1 + sound.shape[1] // hop * PARTS), float(SHORTEST))
         weights = np.zeros_like(lags)
         found = np.empty_like(lags[:, 1:]), np.empty_like(lags[:, 1:])
-        periods(x, hop, strength, *found)
-        lags[:, 1:], weights[:, 1:] = found
+        periods(x, hop, *found)
+        lags[:, 1:], weights[:, 1:] = found[0], strength * found[1]
         out = np.empty_like(x[:, PAST:])
         average(x, hop, lags, weights, out)
         ctx.filter = hop, lags, weights

@@ -22,7 +22,7 @@ def filtered(x: np.ndarray, strength: float = 0.5) -> np.ndarray:
 def test_the_period_is_found_between_samples(pitch):
     x = np.concatenate([np.zeros(PAST, np.float32), voice(pitch)])[None]
     lags, weights = np.empty((1, 50 * PARTS)), np.empty((1, 50 * PARTS))
-    periods(x, HOP, 1.0, lags, weights)
+    periods(x, HOP, lags, weights)
     settled = slice(5 * PARTS, None)
     assert np.abs(lags[0, settled] - RATE / pitch).max() < 0.25
     assert weights[0, settled].min() > 0.95
@@ -68,6 +68,14 @@ def test_pieces_give_what_the_whole_gives():
 def test_without_strength_nothing_is_done():
     x = voice(120.0)
     assert np.array_equal(filtered(x, 0.0), x)
+
+
+def test_each_frame_may_have_a_strength_of_its_own():
+    x = voice(120.0) + 0.02 * np.random.default_rng(5).standard_normal(RATE).astype(np.float32)
+    strength = np.where(np.arange(50) < 25, 0.0, 0.5)[None]
+    y = postfilter(x[None], HOP, strength, State.initial())[0][0]
+    assert np.allclose(y[: 25 * HOP], x[: 25 * HOP], atol=1e-6)
+    assert np.array_equal(y[26 * HOP :], filtered(x)[26 * HOP :])
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 1e30])

@@ -58,9 +58,9 @@ def _period(x, begin, end):
 
 
 @numba.njit(cache=True, nogil=True)
-def periods(x, hop, strength, lags, weights):
+def periods(x, hop, lags, weights):
     """Of each part of the frames x[b, PAST:] float32 [B, PAST + T * hop]: the period in samples to lags [B, T * PARTS],
-    what one average period weighs beside the sound itself, 0..strength, to weights [B, T * PARTS]."""
+    how periodic it is, 0 to 1, to weights [B, T * PARTS]."""
     part = hop // PARTS
     for b in range(len(x)):
         for i in range((x.shape[1] - PAST) // part):
@@ -68,7 +68,7 @@ def periods(x, hop, strength, lags, weights):
             end = min(begin + (part + WINDOW) // 2, PAST + (i // PARTS + 1) * hop)
             lag, correlation = _period(x[b], end - WINDOW, end)
             lags[b, i] = lag
-            weights[b, i] = strength * min(max((correlation - APERIODIC) / (1 - APERIODIC), 0.0), 1.0)
+            weights[b, i] = min(max((correlation - APERIODIC) / (1 - APERIODIC), 0.0), 1.0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -87,7 +87,8 @@ def taps(lag, row):
 
 @numba.njit(cache=True, nogil=True)
 def average(x, hop, lags, weights, out):
-    """x [B, PAST + N] -> out [B, N], float32. lags, weights [B, 1 + N / hop * PARTS]: of the part before, then of each.
+    """x [B, PAST + N] -> out [B, N], float32. lags, weights [B, 1 + N / hop * PARTS]: the period, and what its average
+    weighs beside the sound itself, of the part before and then of each.
 
     From part to part the filter is faded from one to the next.
     """
@@ -125,16 +126,18 @@ class State:
         return cls(np.zeros((batch, PAST), np.float32), np.full((batch, 1), float(SHORTEST)), np.zeros((batch, 1)))
 
 
-def postfilter(sound: np.ndarray, hop: int, strength: float, state: State) -> tuple[np.ndarray, State]:
+def postfilter(sound: np.ndarray, hop: int, strength: float | np.ndarray, state: State) -> tuple[np.ndarray, State]:
     """Sound float32 [B, T * hop] -> the same filtered, without delay; and the state for what follows.
 
-    strength: what the periods before weigh beside the sound itself where it is wholly periodic: 0 (no filter) to 1.
+    strength: what the periods before weigh beside the sound itself where it is wholly periodic: 0 (no filter) to 1,
+    the same everywhere or for each frame [B, T].
     """
-    if not strength or not sound.size:
+    if not sound.size or np.ndim(strength) == 0 and not strength:
         return sound, state
     x = np.concatenate([state.past, sound], 1)
     lags, weights = (np.empty((len(x), sound.shape[1] // hop * PARTS)) for _ in "12")
-    periods(x, hop, strength, lags, weights)
+    periods(x, hop, lags, weights)
+    weights *= np.repeat(strength, PARTS, axis=1) if np.ndim(strength) else strength
     lags, weights = np.concatenate([state.lag, lags], 1), np.concatenate([state.weight, weights], 1)
     out = np.empty_like(sound)
     average(x, hop, lags, weights, out)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import nn
 
+from ..codec import postfilter
 from ..codec.bands import Bands, mel_filters, widths
 from ..codec.compander import Compander
 from ..codec.mdct import Mdct
@@ -19,6 +20,7 @@ from .spread import Spread
 
 LOST = 1e6  # noise variance that stands for infinity
 PRIOR = 0.02  # what the usual power of a band counts against what is seen of it
+CLEAR = 0.02  # noise variance at which the postfilter has half of its strength
 FLATTER = 0.25  # exponent of a coefficient's deviation by which its value begins to be weaker
 
 
@@ -27,7 +29,7 @@ class JsccConfig:
     """Sizes. `symbols` a burst carries; `superframe` frames of `hop` samples share it; `past` frames seen before it.
 
     power, gain, frame_power: of codec.compander. mel, bands: whose levels the encoder is told; the decoder corrects
-    the latter's.
+    the latter's. postfilter: strength of codec.postfilter where there is much noise, 0 for none.
     """
 
     sample_rate: int = 16000
@@ -44,6 +46,7 @@ class JsccConfig:
     frame_power: float = 0.6
     mel: int = 40
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
+    postfilter: float = 0.6
 
     def __post_init__(self):
         object.__setattr__(self, "bands", widths(self.bands, self.hop))
@@ -55,6 +58,13 @@ class State:
 
     tail: torch.Tensor
     stack: list[torch.Tensor]
+
+
+@dataclass
+class DecoderState(State):
+    """That of the receiving end."""
+
+    postfilter: postfilter.State
 
 
 class Jscc(nn.Module):
@@ -101,8 +111,9 @@ class Jscc(nn.Module):
     def encoder_state(self, batch: int = 1) -> State:
         return State(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.encoder.initial_state(batch))
 
-    def decoder_state(self, batch: int = 1) -> State:
-        return State(self.enc_skip.weight.new_zeros(batch, self.config.hop), self.decoder.initial_state(batch))
+    def decoder_state(self, batch: int = 1) -> DecoderState:
+        tail, stack = self.enc_skip.weight.new_zeros(batch, self.config.hop), self.decoder.initial_state(batch)
+        return DecoderState(tail, stack, postfilter.State.initial(batch))
 
     def levels(self, windows: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
         """What the encoder is told of the levels of windows [B, T, 2*hop], about -1..1: [B, T, mel + bands]."""
@@ -158,11 +169,19 @@ class Jscc(nn.Module):
         gain = self.gain_out(h).float().clamp(-3.0, 3.0).exp()
         return self.compander.expand(shape) * (gain @ self.bands.member.T), stack
 
-    def decode(self, symbols: torch.Tensor, noise_var: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """Symbols complex [B, n, symbols], noise variance float [B, n, symbols] (inf: lost) -> audio, `delay` late."""
+    def decode(
+        self, symbols: torch.Tensor, noise_var: torch.Tensor, state: DecoderState
+    ) -> tuple[torch.Tensor, DecoderState]:
+        """Symbols complex [B, n, symbols], noise variance float [B, n, symbols] (inf: lost) -> audio, `delay` late.
+
+        No gradients pass the postfilter, which is the weaker the less noise there is.
+        """
         coefficients, stack = self.spectrum(symbols, noise_var, state.stack)
         audio, tail = self.mdct.synthesise(coefficients, state.tail)
-        return audio, State(tail, stack)
+        c, noise = self.config, noise_var.clamp(max=LOST).mean(-1).repeat_interleave(self.config.superframe, 1)
+        strength = c.postfilter * (noise / (noise + CLEAR)).cpu().numpy()
+        sound, after = postfilter.postfilter(audio.detach().cpu().numpy(), c.hop, strength, state.postfilter)
+        return torch.from_numpy(sound).to(audio.device), DecoderState(tail, stack, after)
 
     @torch.no_grad()
     def begin_linear(self, audio: torch.Tensor) -> None:
