@@ -19,7 +19,6 @@ from data import RATE, Corpus  # noqa: E402
 from loop import Training, options  # noqa: E402
 from losses import ReconstructionLoss  # noqa: E402
 from optimizer import KINDS, optimizer  # noqa: E402
-from postfiltered import postfiltered  # noqa: E402
 from soundspring.codec.model import Codec, CodecConfig  # noqa: E402
 from soundspring.evaluation.metrics import pesq_wb, stoi  # noqa: E402
 from soundspring.evaluation.report import Track  # noqa: E402
@@ -219,7 +218,6 @@ class Trainer(Training):
             coefficients, levels, _ = codec.spectrum(z, layers, codec.decoder_state(a.batch).stack)
         zero = x.new_zeros(a.batch, codec.config.hop)
         y, _ = codec.mdct.synthesise(coefficients, zero)
-        y = postfiltered(y, codec.config.hop, codec.config.postfilter)
         terms |= self.level(x, levels, zero)
         x, y = x[:, : -codec.delay], y[:, codec.delay :]
         ca, cb = (codec.compress(codec.mdct.analyse(s, zero)[0]) for s in (x, y))
