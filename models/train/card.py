@@ -386,7 +386,7 @@ def jscc_card(config: dict, figures: dict, args) -> str:
 def codec_card(config: dict, figures: dict, args) -> str:
     text = (
         "The speech codec: 16 kHz mono, frames of 20 ms, causal; MDCT, ConvNeXt blocks at the frame rate and a "
-        "residual vector quantiser of 0.5 kbps a layer, a long-term postfilter behind it. One set of weights for every "
+        "residual vector quantiser of 0.5 kbps a layer, postfilters behind it. One set of weights for every "
         "rate from 0.5 to 12 kbps."
     )
     return "".join(

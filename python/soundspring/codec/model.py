@@ -9,6 +9,7 @@ from torch import nn
 from . import postfilter
 from .bands import Bands, mel_filters, widths
 from .compander import Compander
+from .contrast import sharpen
 from .layers import CausalStack
 from .mdct import Mdct
 from .rvq import ResidualQuantizer
@@ -22,7 +23,7 @@ class CodecConfig:
     its root mean square r becomes r^frame_power, so that quiet frames use as many codebook entries as loud ones.
     The encoder is also shown the levels of `mel` bands of the power spectrum and of `bands` of the MDCT (widths in
     coefficients); the decoder states the latter anew and brings its coefficients to them. `postfilter` is the strength
-    of the decoder's long-term postfilter, 0 for none.
+    of the decoder's long-term postfilter, `contrast` that of its short-term one (contrast.py); 0 for none.
     """
 
     sample_rate: int = 16000
@@ -40,6 +41,7 @@ class CodecConfig:
     mel: int = 40
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
     postfilter: float = 0.5
+    contrast: float = 0.15
 
     def __post_init__(self):
         object.__setattr__(self, "bands", widths(self.bands, self.hop))
@@ -142,7 +144,7 @@ class Codec(nn.Module):
         No gradients pass the postfilter.
         """
         coefficients, _, stack = self.spectrum(latent, layers, state.stack)
-        audio, tail = self.mdct.synthesise(coefficients, state.tail)
+        audio, tail = self.mdct.synthesise(sharpen(coefficients, self.config.contrast), state.tail)
         heard, before = audio.detach().cpu().numpy(), state.postfilter
         sound, after = postfilter.postfilter(heard, self.config.hop, self.config.postfilter, before)
         return torch.from_numpy(sound).to(audio.device), DecoderState(tail, stack, after)

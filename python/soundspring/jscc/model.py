@@ -14,6 +14,7 @@ from torch import nn
 from ..codec import postfilter
 from ..codec.bands import Bands, mel_filters, widths
 from ..codec.compander import Compander
+from ..codec.contrast import sharpen
 from ..codec.mdct import Mdct
 from .layers import SuperframeStack
 from .spread import Spread
@@ -29,7 +30,7 @@ class JsccConfig:
     """Sizes. `symbols` a burst carries; `superframe` frames of `hop` samples share it; `past` frames seen before it.
 
     power, gain, frame_power: of codec.compander. mel, bands: whose levels the encoder is told; the decoder corrects
-    the latter's. postfilter: strength of codec.postfilter where there is much noise, 0 for none.
+    the latter's. postfilter, contrast: strengths of codec.postfilter and codec.contrast in much noise, 0 for none.
     """
 
     sample_rate: int = 16000
@@ -47,6 +48,7 @@ class JsccConfig:
     mel: int = 40
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
     postfilter: float = 0.6
+    contrast: float = 0.15
 
     def __post_init__(self):
         object.__setattr__(self, "bands", widths(self.bands, self.hop))
@@ -174,13 +176,14 @@ class Jscc(nn.Module):
     ) -> tuple[torch.Tensor, DecoderState]:
         """Symbols complex [B, n, symbols], noise variance float [B, n, symbols] (inf: lost) -> audio, `delay` late.
 
-        No gradients pass the postfilter, which is the weaker the less noise there is.
+        No gradients pass the postfilter. It and the contrast are the weaker the less noise there is.
         """
         coefficients, stack = self.spectrum(symbols, noise_var, state.stack)
-        audio, tail = self.mdct.synthesise(coefficients, state.tail)
         c, noise = self.config, noise_var.clamp(max=LOST).mean(-1).repeat_interleave(self.config.superframe, 1)
-        strength = c.postfilter * (noise / (noise + CLEAR)).cpu().numpy()
-        sound, after = postfilter.postfilter(audio.detach().cpu().numpy(), c.hop, strength, state.postfilter)
+        part = noise / (noise + CLEAR)
+        audio, tail = self.mdct.synthesise(sharpen(coefficients, c.contrast * part), state.tail)
+        heard, strength = audio.detach().cpu().numpy(), c.postfilter * part.cpu().numpy()
+        sound, after = postfilter.postfilter(heard, c.hop, strength, state.postfilter)
         return torch.from_numpy(sound).to(audio.device), DecoderState(tail, stack, after)
 
     @torch.no_grad()
