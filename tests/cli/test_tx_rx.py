@@ -205,7 +205,7 @@ def test_a_receiver_that_hears_nothing_says_so_and_stops(tiny_models, address, t
 def test_a_wrong_rate_is_told_and_a_pause_is_not():
     told = []
     radio = SimpleNamespace(end=SimpleNamespace(paced=True, rate=2e6), address=SimpleNamespace(kind="zmq"))
-    watched = Watch(SimpleNamespace(radio=radio, silent_s=0), SimpleNamespace(tell=lambda *a, **f: told.append((a, f))))
+    watched = Watch(SimpleNamespace(radio=radio, silent_s=0, played=False), SimpleNamespace(tell=lambda *a, **f: told.append((a, f))))
     base = {"bursts": 1, "transmissions": 1, "snr_db": 9.0, "level_db": -9.0, "cfo_hz": 0.0, "packets": 2,
             "packets_lost": 0, "packets_undecodable": 0, "packets_desync": 0, "frames_concealed": 0, "buffer_ms": 0}
 
@@ -239,7 +239,8 @@ def test_what_the_radio_says_of_itself_is_told():
 def test_what_happens_to_the_signal_is_told():
     """Found, the sender restarted, lost, found again; each once."""
     told = []
-    listener = SimpleNamespace(radio=SimpleNamespace(end=SimpleNamespace(paced=False)), silent_s=0.0)
+    listener = SimpleNamespace(radio=SimpleNamespace(end=SimpleNamespace(paced=False),
+                                               address=SimpleNamespace(kind="zmq")), silent_s=0.0, played=False)
     watched = Watch(listener, SimpleNamespace(tell=lambda event, text="", **figures: told.append((event, text))))
     base = {"snr_db": 9.0, "level_db": -30.0, "cfo_hz": 0.0, "packets": 2, "packets_lost": 0, "packets_undecodable": 0,
             "packets_desync": 0, "frames_concealed": 0, "buffer_ms": 0}
@@ -251,6 +252,10 @@ def test_what_happens_to_the_signal_is_told():
                              "transmissions": transmissions})
     assert [event for event, _ in told if event != "status"] == ["signal", "restart", "lost", "restart"]
     assert "profile" in dict(told)["lost"] and "SNR 9.0 dB" in dict(told)["status"]
+    listener.silent_s, listener.played = 5.0, True  # a recording that is over is no signal that is lost
+    before = len(told)
+    watched.look(base | {"time_s": 8.5, "samples": 0, "bursts": 50, "transmissions": 3})
+    assert [event for event, _ in told[before:]] == ["status"]
     for packets, refused in ((0, 0), (0, 9), (0, 10), (5, 11)):
         watched.look(base | {"time_s": 9.0, "samples": 0, "bursts": 50, "transmissions": 3, "packets": packets,
                              "packets_refused": refused})

@@ -296,6 +296,12 @@ class Listener(_Flow):
         return count is not None and now[1:] == (0, count) and time.monotonic() - self._moved[1] > QUIET_S
 
     @property
+    def played(self) -> bool:
+        """All samples of a recording have been given."""
+        count = self.radio.end.count
+        return count is not None and self.radio.samples >= count
+
+    @property
     def silent_s(self) -> float:
         """Seconds since the last burst, or since the start."""
         return time.monotonic() - (self.monitor.heard_at or self.started_at)
