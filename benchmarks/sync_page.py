@@ -35,8 +35,8 @@ said, which is for the wide profiles (bursts of 3 ms; those of `narrow` last 99 
 carrier and sample clock, within {f["ppm"]:g} ppm of one another (150 kHz at 2.5 GHz and 1 MS/s; as large a part of
 other rates); a channel filter, then {f["oversampling"]:g} samples per critical sample; random arrival and phase.
 At least {fewest} bursts a point, {fading} where the wide profiles fade: distances are good to about 0.1 dB over AWGN,
-0.3 dB in fading. `-`: never below 10 %. The last column has the highest SNR at which each packet is still lost once in twenty
-bursts or more often: headers fail less often.
+0.3 dB in fading. `-`: never below 10 %. The last column has the highest SNR at which each packet is still lost once
+in twenty bursts or more often: headers fail less often.
 
 {table(head, rows)}
 

@@ -205,7 +205,8 @@ def test_a_receiver_that_hears_nothing_says_so_and_stops(tiny_models, address, t
 def test_a_wrong_rate_is_told_and_a_pause_is_not():
     told = []
     radio = SimpleNamespace(end=SimpleNamespace(paced=True, rate=2e6), address=SimpleNamespace(kind="zmq"))
-    watched = Watch(SimpleNamespace(radio=radio, silent_s=0, played=False), SimpleNamespace(tell=lambda *a, **f: told.append((a, f))))
+    listener = SimpleNamespace(radio=radio, silent_s=0, played=False)
+    watched = Watch(listener, SimpleNamespace(tell=lambda *a, **f: told.append((a, f))))
     base = {"bursts": 1, "transmissions": 1, "snr_db": 9.0, "level_db": -9.0, "cfo_hz": 0.0, "packets": 2,
             "packets_lost": 0, "packets_undecodable": 0, "packets_desync": 0, "frames_concealed": 0, "buffer_ms": 0}
 
