@@ -61,7 +61,7 @@ def test_each_reason_is_named_and_tells_what_to_do():
     reserved[1] |= 0x08
     reserved += binascii.crc_hqx(bytes(reserved), 0xFFFF).to_bytes(2, "big")
     for data, error, text in ((b"", p.Truncated, "drop it"), (good[:-1], p.Truncated, "drop it"),
-                              (b"RIFF" + good, p.NotAPacket, "no SoundSpring packet"),
+                              (b"RIFF" + good, p.NotAPacket, "is 0x52, not 0xa5: no"),
                               (good[:-1] + b"\0", p.BadCrc, "damaged"), (version, p.WrongVersion, "same release"),
                               (bytes(reserved), p.WrongVersion, "newer"), (good, p.WrongModel, "same weights")):
         with pytest.raises(error, match=text):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import logging
+import re
 import struct
 import zlib
 
@@ -59,6 +60,19 @@ def test_lost_start_is_made_good_by_the_end(path):
     path.write_bytes(data[data.index(sent[9].to_bytes()) + 3:])
     meta, got, stats = ssp.read_ssp(path, SHA)
     assert got == sent[10:] and stats.complete and stats.missing == 10 and meta.profile == "reference"
+
+
+def test_of_whatever_a_file_lacks_there_is_a_warning(path, caplog):
+    """Its end; a packet; or a header alone, of which there are others."""
+    sent, data = write(path, 3)
+    second, end = sent[1].to_bytes(), data.rindex(ssp.MARK)
+    for damaged, text in ((data[:end], "3 of 3 packets.*end missing"), (data.replace(second, b""), "2 of 3 packets"),
+                          (data.replace(second, ssp.MARK + second), "3 of 3 packets read, 4 bytes skipped$")):
+        caplog.clear()
+        path.write_bytes(damaged)
+        with caplog.at_level(logging.WARNING):
+            ssp.read_ssp(path, SHA)
+        assert re.search(text, caplog.text.strip())
 
 
 def test_garbage_between_packets_and_foreign_packets(path):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from modem_air import (
 from scipy.signal import resample, resample_poly
 from soundspring.channel.fading import TappedDelayLine
 from soundspring.modem import BurstModulator, BurstReceiver, Numerology, demap, map_bits
-from soundspring.modem.search import Detection, Place
+from soundspring.modem.search import ChirpSearch, Detection, Place
 
 
 def run(samples, **options):
@@ -272,6 +273,17 @@ def test_a_place_before_the_stream_is_no_burst():
     assert rx.push(np.zeros(40_000)) == [] and rx.detections == 0
 
 
+def test_a_false_answer_long_before_does_not_hide_a_pair():
+    """Its partner may be that of a burst with the largest offset, which begins four times the reach later."""
+    search = ChirpSearch(NUMEROLOGY, Fraction(2), 150e3, 29.0, 0)
+    search._up, search._down = np.ones((2, 4000), np.float32)
+    reach = search._reach
+    search._up[[100, 100 + 4 * reach]] = 20, 25
+    search._down[100 + 2 * reach + search._chirp] = 25
+    (found,) = search._decide()
+    assert found == Detection([search._place(100 + 3 * reach, -reach)], False)
+
+
 def test_two_seconds_of_noise_hold_no_burst():
     rng = np.random.default_rng(1)
     rx = receiver()
@@ -372,6 +384,13 @@ def test_samples_that_are_not_finite_are_ignored():
 def test_wrong_arguments_are_named(options, name):
     with pytest.raises(ValueError, match=name):
         receiver(**options)
+
+
+def test_a_header_has_a_bit():
+    options = {"decode_header": decode_header, "payload_symbols": lambda _: 0}
+    with pytest.raises(ValueError, match="header_code_bits"):
+        BurstReceiver(NUMEROLOGY, 0, **options)
+    assert BurstReceiver(NUMEROLOGY, 1, **options).detections == 0
 
 
 def test_the_largest_offset_of_a_slow_signal():
