@@ -245,21 +245,11 @@ def peer(snrs: list[float], packets: int) -> dict | None:
     return shares
 
 
-def reference_curves(bursts: int) -> dict:
-    """`curve` of the reference profile over each channel."""
-    phy = load("reference").phy
-    return {c: curve(phy, c, enough(bursts, c, phy)) for c in channels_of(phy)}
-
-
-def profile_curves(bursts: int) -> dict:
-    """`curve` of every other physical layer, and how many headers failed where payloads did."""
-    return {name: {c: curve(phy, c, enough(bursts, c, phy)) for c in channels_of(phy)}
-            for name, phy in layers().items() if name != "reference"}
-
-
-def enough(bursts: int, channel: str, phy: Phy) -> int:
-    """A fade hits a whole burst, so that fading wants more of them; those of `narrow` last, and fade, for longer."""
-    return bursts * (1 if channel == "awgn" else 2 if phy.rate < 1e5 else 5)
+def curves(phy: Phy, bursts: int) -> dict:
+    """`curve` over each channel: with so many bursts over AWGN. A fade hits a whole burst, so that fading wants more of
+    them; those of `narrow` last, and fade, for longer."""
+    more = 2 if phy.rate < 1e5 else 5
+    return {c: curve(phy, c, bursts * (1 if c == "awgn" else more)) for c in channels_of(phy)}
 
 
 def lowest_threshold(figures: dict) -> dict[str, float]:
@@ -272,8 +262,9 @@ def lowest_threshold(figures: dict) -> dict[str, float]:
 
 PARTS = {
     "speed": lambda quick, _: speed(0.5 if quick else 2.0),
-    "genie": lambda quick, _: reference_curves(20 if quick else 300),
-    "profiles": lambda quick, _: profile_curves(20 if quick else 200),
+    "genie": lambda quick, _: curves(load("reference").phy, 20 if quick else 300),
+    "profiles": lambda quick, _: {
+        name: curves(phy, 20 if quick else 200) for name, phy in layers().items() if name != "reference"},
     "detection": lambda quick, figures: detections(lowest_threshold(figures), 100 if quick else 5000),
     "peaks": lambda quick, _: peaks(20 if quick else 150),
     "in_tree_ofdm": lambda quick, _: peer([10.0, 20.0] if quick else [5.0, 10.0, 12.5, 15.0, 17.5, 20.0, 25.0], 100),

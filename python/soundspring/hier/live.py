@@ -292,8 +292,7 @@ class Listener(_Flow):
         now = (self.receiver.bursts.nitems_read(0), self.receiver.codec.waiting, self.radio.samples)
         if now != self._moved[0]:
             self._moved = (now, time.monotonic())
-        count = self.radio.end.count
-        return count is not None and now[1:] == (0, count) and time.monotonic() - self._moved[1] > QUIET_S
+        return self.played and now[1] == 0 and time.monotonic() - self._moved[1] > QUIET_S
 
     @property
     def played(self) -> bool:
