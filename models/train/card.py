@@ -174,15 +174,13 @@ def quality(figures: dict | None) -> str:
     out = "\n## Quality of the codec alone\n\n"
     if figures is None:
         return out + MISSING
-    rows = [
-        [f"{f['kbps']:g}", k, *metrics(f, NAMES), min(f["perplexity"]), sorted(f["perplexity"])[int(k) // 2]]
-        for k, f in figures["layers"].items()
-    ]
-    names = ["kbps", "layers", *NAMES.values(), "lowest codebook perplexity", "median"]
-    out += measured_on(figures) + table(names, rows)
+    rows = [[f"{f['kbps']:g}", k, *metrics(f, NAMES)] for k, f in figures["layers"].items()]
+    most = max(figures["layers"].values(), key=lambda f: f["kbps"])
+    out += measured_on(figures) + table(["kbps", "layers", *NAMES.values()], rows)
     out += (
-        f"\nPLCMOS judges without a reference; the speech as recorded gets {show(figures['original']['plcmos'])}. "
-        f"Perplexity is counted over {figures['layers']['12']['frames']} frames, which biases it low.\n"
+        f"\nPLCMOS judges without a reference; the speech as recorded gets {show(figures['original']['plcmos'])}."
+        f"\n\nPerplexity of every codebook, from the first layer to the last, counted over {most['frames']} frames, "
+        f"which biases it low: {', '.join(map(str, most['perplexity']))}.\n"
     )
     by_voice = figures["layers"]["12"]["voices"]
     return (

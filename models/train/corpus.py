@@ -5,7 +5,9 @@
     python models/train/corpus.py --work DIR                  # downloads, unpacks, decodes
     python models/train/corpus.py --work DIR --wav examples   # a toy: each WAV a voice, cut in time
 
-writes DIR/{train,valid,test}.npy (int16, 16 kHz, clips back to back) and
+Voices that synthetic.py put into DIR before are taken up too.
+
+It writes DIR/{train,valid,test}.npy (int16, 16 kHz, clips back to back) and
 DIR/{train,valid,test}.json: a list of [voice, source file, start, length] in
 samples. Voices, and where possible whole languages, belong to one split only
 (but not in the toy, where one voice is all there is).
@@ -61,6 +63,8 @@ def voice_of(path):
         return f"klettres-{m[1]}"
     if m := re.search(r"Sounds/voices/(\w+)/", s):
         return f"hedgewars-{m[1]}"
+    if m := re.search(r"raw/kokoro/([\w-]+)/", s):
+        return f"kokoro-{m[1]}"
     return "gcin" if "gcin-voice" in s else None
 
 
@@ -119,12 +123,12 @@ def download(debs, raw):
 
 
 def from_packages(work, jobs):
-    """{split: [(voice, source file, int16 samples)]} of the Debian packages."""
+    """{split: [(voice, source file, int16 samples)]} of the Debian packages, and of what synthetic.py spoke."""
     download(work / "debs", work / "raw")
     files = sorted(
         p
         for p in (work / "raw").rglob("*")
-        if p.suffix in (".g722", ".ogg", ".wav") and p.is_file() and not p.is_symlink() and voice_of(p)
+        if p.suffix in (".g722", ".ogg", ".wav", ".flac") and p.is_file() and not p.is_symlink() and voice_of(p)
     )
     splits = {"train": [], "valid": [], "test": []}
     with ProcessPoolExecutor(jobs) as pool:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from corpus import PACKAGES, RATE
 
+SYNTHETIC = "Kokoro-82M"  # what synthetic.py spoke
+
 # The `Files:` stanzas that cover the recordings, where it is not the one for everything.
 STANZAS = {
     "asterisk-core-sounds-fr-g722": ("fr-*",),
@@ -37,7 +39,7 @@ def package_of(voice: str) -> str:
     head, _, rest = voice.partition("-")
     names = {"asterisk": f"asterisk-core-sounds-{rest}-g722", "festvox": "festvox-ru", "gcin": "gcin-voice",
              "fillets": f"fillets-ng-data-{rest[:2]}", "tuxpaint": "tuxpaint-stamps-default",
-             "klettres": "klettres-data", "hedgewars": "hedgewars-data"}
+             "klettres": "klettres-data", "hedgewars": "hedgewars-data", "kokoro": SYNTHETIC}
     return names.get(head, f"examples/{voice}.wav")
 
 
@@ -96,4 +98,7 @@ def sources(work: Path) -> list[Source]:
         terms = licence(package, file.read_text(encoding="utf-8")) if file else ("see its copyright file", "")
         version = deb.name.split("_")[1].replace("%3a", ":") if deb else "?"
         out.append(Source(package, version, *terms, spent.get(package, {})))
+    if SYNTHETIC in spent:
+        holders = "synthetic, blends of 54 voices by hexgrad; texts of Debian's fortunes packages"
+        out.append(Source(SYNTHETIC, "int8", "Apache-2.0", holders, spent[SYNTHETIC]))
     return out
