@@ -19,6 +19,7 @@ RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
 HEAD = """# Performance
 
 Written by `benchmarks/performance.py` from the figures in `benchmarks/results/`; every section says what measured them.
+Each has `--help`, and `--quick` for a look: `.venv/bin/python benchmarks/sync.py --quick`.
 """
 
 

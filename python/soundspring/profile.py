@@ -314,6 +314,8 @@ class Ladder:
 
     def rung(self, place: int) -> LinkProfile:
         """By its place, 0 is the most robust. Raises ValueError."""
+        if len(self.rungs) == 1 and place != 0:
+            raise ValueError(f"rung: {self.name} is a profile of its own, no ladder; leave it out")
         return self.rungs[_integer(f"rung of {self.name}", place, 0, len(self.rungs) - 1)]
 
     def find(self, id: int) -> LinkProfile | None:
@@ -419,7 +421,11 @@ def load_ladder(name_or_path: "str | Path | LinkProfile | Ladder") -> Ladder:
         else:
             raise ValueError(f"profile: {name_or_path!r} is not one of {', '.join([*profiles(), *ladders()])}, "
                              "nor a .yaml file")
-    return _assemble(path.stem, _read(path))
+    data = _read(path)
+    try:
+        return _assemble(path.stem, data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _assemble(stem: str, data: dict) -> Ladder:

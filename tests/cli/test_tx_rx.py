@@ -225,6 +225,17 @@ def test_a_wrong_rate_is_told_and_a_pause_is_not():
     assert run([2e6] * 8 + [1.4e6, 1.8e6, 2.8e6] + [2e6] * 8 + [1.9998e6] * 20, "overflow") == []
 
 
+def test_bursts_whose_packets_cannot_be_read_are_told(tiny_models, speech, tmp_path, capsys):
+    """A profile that is not the sender's: its headers may be read all the same. That is no perfect link."""
+    recording, log = tmp_path / "wide.sigmf-meta", tmp_path / "rx.json"
+    assert shell.main(["tx", str(speech), "--radio", f"file:{recording}"]) == 0
+    words = ["rx", "--radio", f"file:{recording}", "--profile", "wide", "--out", str(tmp_path / "out.wav")]
+    assert shell.main([*words, "--json", str(log)]) == 1
+    told = [event for event in events(log) if event["event"] == "unread"]
+    assert len(told) == 1 and told[0]["bursts"] >= 10
+    assert "is the profile the sender's?" in capsys.readouterr().err
+
+
 def test_what_the_radio_says_of_itself_is_told():
     """All of it to programs, to the person only what is wrong."""
     told = []

@@ -189,7 +189,7 @@ def test_modem_example_receives_bursts(programs, tmp_path, tiny_models_dir):
 @pytest.mark.parametrize("name", ["pluto_tx", "usrp_tx"])  # the others ask for a sound card first
 def test_radio_example_asks_for_a_frequency(programs, name, tmp_path, tiny_models_dir):
     _, errors = start(programs[name], tmp_path, tiny_models_dir).communicate(timeout=LIMIT_S)
-    assert "frequency= is no number" in errors
+    assert "frequency= is empty; give it a value" in errors
 
 
 def test_pluto_example_sends_to_a_fake_board(programs, tmp_path, tiny_models_dir, speech, monkeypatch):

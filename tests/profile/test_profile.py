@@ -258,3 +258,17 @@ def test_a_radio_that_cannot_be_is_refused_before_anything_is_sent(tiny_models):
         with pytest.raises(ValueError, match=names):
             Link(changed(phy=PHY | change), tiny_models)
     assert isinstance(Link(changed(), tiny_models).profile, LinkProfile)
+
+
+def test_a_wrong_value_is_named_with_its_file(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("id: 1\nsuperframe: 5\ngroups: [3, 24]\npolicy: best\nwindow: 1\nschedule: [[0, 2, 4], [1, 3]]\n")
+    with pytest.raises(ValueError, match="own.yaml: .*policy"):
+        load(path)
+
+
+def test_a_rung_of_what_is_no_ladder_is_refused():
+    with pytest.raises(ValueError, match="reference is a profile of its own, no ladder"):
+        load_ladder("reference").rung(2)
+    with pytest.raises(ValueError, match="from 0 to 7"):
+        load_ladder("wide").rung(8)

@@ -12,6 +12,7 @@ from ._live import Events, add_live, chosen_ladder, guarded, over, watch
 LOST_S = 1.5  # without a burst
 FAINT_DB = -70.0
 NOTHING_S = 5.0  # without a first burst: say what may be wrong
+UNREAD = 20  # bursts without one packet that can be read: the same
 MISMATCH, WINDOW_S = 0.05, 4.0  # of the sample rate, measured over so long
 MISSED_S, LOOKS = 0.05, 3  # of samples that never came; the least delay of so many looks is theirs, not the machine's
 
@@ -62,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
         watch(listener, events, args.duration, look)
     status = listener.status()
     watched.changes(status)
+    watched.unread(status, least=1)
     events.tell("end", "end: " + line(status), **status)
     events.close()
-    return over(listener, 0 if status["bursts"] else 1)
+    return over(listener, 0 if status["packets"] else 1)
 
 
 def own_sender(args: argparse.Namespace, profile):
@@ -85,7 +87,7 @@ class Watch:
 
     def __init__(self, listener, events: Events):
         self._listener, self._events = listener, events
-        self._signal, self._flowing, self._hinted, self._refused = False, False, False, False
+        self._signal, self._flowing, self._hinted, self._refused, self._unread = False, False, False, False, False
         self._transmissions, self._samples = 0, 0
         self._off = False  # the rate, in the last window
         self._mark: tuple[float, int] | None = None  # time and samples where the measurement of the rate began
@@ -101,7 +103,16 @@ class Watch:
             self._refused = True
             self._events.tell("refused", f"all {status['packets_refused']} packets so far were refused; the same key "
                               "there, and the same tags and encryption?", packets_refused=status["packets_refused"])
+        self.unread(status)
         self._events.tell("status", line(status), **status)
+
+    def unread(self, status: dict, least: int = UNREAD) -> None:
+        """Tell once of `least` bursts or more whose packets cannot be read, not one of them: none can be counted."""
+        if status["bursts"] >= least and not status["packets"] and not self._refused and not self._unread:
+            self._unread = True
+            text = (f"{status['bursts']} bursts so far, and none of their packets can be read: is the profile the "
+                    f"sender's? Or is the signal too weak (SNR {status['snr_db']} dB)?")
+            self._events.tell("unread", text, bursts=status["bursts"], snr_db=status["snr_db"])
 
     def changes(self, status: dict) -> None:
         """Signal found or lost, sender restarted."""
@@ -120,7 +131,7 @@ class Watch:
             return "no samples come from the radio; is it connected, is the sender running?"
         if status["level_db"] is None or status["level_db"] < FAINT_DB:
             return f"hardly any level ({status['level_db']} dB of full scale); frequency, gain, antenna, cable?"
-        return f"the level is {status['level_db']} dB of full scale; the same profile and weights there?"
+        return f"the level is {status['level_db']} dB of full scale; the same profile, rate and weights there?"
 
     def _flow(self, status: dict) -> None:
         """Compare the radio's samples a second with what they should be, while they come at all."""

@@ -144,6 +144,8 @@ def _verb(direction: str) -> str:
 
 
 def _convert(name: str, key: str, value: str, convert: Callable[[str], Any]) -> Any:
+    if not value:
+        raise ValueError(f"radio: {name}: {key}= is empty; give it a value, or leave it out where it has a default")
     try:
         return convert(value)
     except ValueError as error:

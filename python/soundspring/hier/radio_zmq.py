@@ -42,4 +42,7 @@ def _make(block, address: Address, *arguments):
     try:
         return block(gr.sizeof_gr_complex, 1, address.target, *arguments)
     except RuntimeError as error:
-        raise OSError(f"radio: zmq: {address.target}: {error}; addresses look like tcp://127.0.0.1:5555") from error
+        taken = "already in use" in str(error)
+        hint = "another program sends there: end it or take another port" if taken else (
+            "addresses look like tcp://127.0.0.1:5555")
+        raise OSError(f"radio: zmq: {address.target}: {error}; {hint}") from error
