@@ -108,7 +108,8 @@ class Watch:
 
     def unread(self, status: dict, least: int = UNREAD) -> None:
         """Tell once of `least` bursts or more whose packets cannot be read, not one of them: none can be counted."""
-        if status["bursts"] >= least and not status["packets"] and not self._refused and not self._unread:
+        counted = status["packets"] or status.get("packets_refused")
+        if status["bursts"] >= least and not counted and not self._unread:
             self._unread = True
             text = (f"{status['bursts']} bursts so far, and none of their packets can be read: is the profile the "
                     f"sender's? Or is the signal too weak (SNR {status['snr_db']} dB)?")
