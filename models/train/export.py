@@ -55,16 +55,16 @@ def check_half(tensors: dict) -> None:
         raise ValueError(f"checkpoint: not finite in float16: {', '.join(bad)}; was the training stable?")
 
 
-def export_codec(saved: dict, folder: Path, more: dict, before: dict | None = None) -> None:
+def export_codec(saved: dict, folder: Path, more: dict, before: dict | None = None, share: float = 0.5) -> None:
     """saved: what train_codec.py or train_decoder.py left; before: what the latter began with.
 
-    With `before`, the mean of the weights before and after: better than either (Wortsman et al., "Robust fine-tuning of
-    zero-shot models", 2022). Encoder and codebooks are the same in both.
+    With `before`, the mean of the weights before and after, `share` of the latter: better than either (Wortsman et al.,
+    "Robust fine-tuning of zero-shot models", 2022). Encoder and codebooks are the same in both.
     """
     codec = Codec(CodecConfig(**saved["config"]))
     codec.load_state_dict(saved["codec"])
     if before:
-        codec.load_state_dict({k: (v + before["codec"][k]) / 2 for k, v in codec.state_dict().items()})
+        codec.load_state_dict({k: torch.lerp(before["codec"][k], v, share) for k, v in codec.state_dict().items()})
     codec.quantizer.bonus.zero_()  # prices from frequencies: for training. Those who send have the model's
     check_half(codec.state_dict())
     if not codec.quantizer.codebooks.any():
@@ -101,6 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("kind", choices=("codec", "lm", "jscc"))
     ap.add_argument("--checkpoint", type=Path, required=True)
     ap.add_argument("--before", type=Path, help="checkpoint that the decoder's training began with: export their mean")
+    ap.add_argument("--share", type=float, default=0.5, help="of what that training came to, in this mean")
     ap.add_argument("--models", type=Path, required=True, help="folder of all models; the codec's is MODELS/codec")
     ap.add_argument("--tokens", type=Path, help="folder of tokens_train.npz (lm)")
     ap.add_argument("--seed", type=int, default=1, help="that the training was started with")
@@ -112,7 +113,7 @@ def main(argv: list[str] | None = None) -> None:
     saved = read(args.checkpoint)
     folder = args.models / args.kind
     if args.kind == "codec":
-        export_codec(saved, folder, training(saved, args), args.before and read(args.before))
+        export_codec(saved, folder, training(saved, args), args.before and read(args.before), args.share)
     elif args.kind == "jscc":
         export_jscc(saved, folder, training(saved, args))
     elif args.tokens is None:
