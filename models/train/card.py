@@ -27,7 +27,7 @@ MODELS = {"codec": FIGURES, "lm": FIGURES[1:], "jscc": ("jscc",)}  # and the fig
 NAMES = {"pesq_wb": "PESQ-WB", "stoi": "STOI", "plcmos": "PLCMOS", "si_sdr_db": "SI-SDR / dB"}
 CODEC_LOSSES = (
     "Distances of mel, STFT, MDCT, loudness (after ITU-T P.862) and band levels; the decoder at last also against "
-    "spectral discriminators, on streams with losses. Released is the mean of its weights before and after that."
+    "spectral discriminators, on streams with losses. Released is a weighted mean of its weights before and after that."
 )
 CURVE_ROWS = 8  # at most
 MISSING = "Not measured with these weights.\n"
