@@ -66,7 +66,8 @@ class Follower:
         self._rest()
 
     def _rest(self) -> None:
-        self._x, self._at = np.zeros(BEFORE, np.float32), float(BEFORE)
+        self._x: np.ndarray = np.zeros(BEFORE, np.float32)
+        self._at = float(BEFORE)
         self._mean, self._fading = 0.0, FADE
 
     @property

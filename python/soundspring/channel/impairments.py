@@ -57,7 +57,7 @@ class ClockError:
         fractions = np.arange(_PHASES + 1)[:, None] / _PHASES
         self._table = kernel(np.arange(1 - HALF, HALF + 1) - fractions).astype(np.float32)
         # Preceded by silence: output 0 is the input at -HALF, so that a call can return as much as it was given.
-        self._buffer = np.zeros(2 * HALF, np.complex64)
+        self._buffer: np.ndarray = np.zeros(2 * HALF, np.complex64)
         self._origin = -2 * HALF
         self._next = -HALF  # number of the next output sample
 

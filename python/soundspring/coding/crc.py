@@ -16,7 +16,7 @@ def to_bits(value: int, width: int) -> np.ndarray:
 def to_int(bits: np.ndarray) -> int:
     """uint8 bits [n], most significant first, to an unsigned integer."""
     value = 0
-    for bit in np.asarray(bits).tolist():
+    for bit in np.asarray(bits, np.uint8).tobytes():
         value = value << 1 | bit
     return value
 
@@ -27,7 +27,7 @@ def crc(bits: np.ndarray, width: int) -> int:
         raise ValueError(f"width: must be one of {sorted(POLYNOMIALS)}; got {width}")
     polynomial, top, mask = POLYNOMIALS[width], width - 1, (1 << width) - 1
     register = mask
-    for bit in np.asarray(bits).tolist():
+    for bit in np.asarray(bits, np.uint8).tobytes():
         feedback = register >> top ^ bit
         register = register << 1 & mask
         if feedback:

@@ -202,7 +202,7 @@ def _lifting_set(size: int) -> int:
 
 def _rate_matching(code: LdpcCode, graph: int, size: int) -> np.ndarray:
     """Position in the codeword (punctured bits included) of each sent bit: 5.4.2.1, then the interleaver 5.4.2.2."""
-    buffer = np.arange(2 * size, COLUMNS[graph] * size)  # the first two columns are never sent
+    buffer: np.ndarray = np.arange(2 * size, COLUMNS[graph] * size)  # the first two columns are never sent
     buffer = np.roll(buffer, -_START[graph][code.rv] * size)
     buffer = buffer[(buffer < code.k) | (buffer >= INFO_COLUMNS[graph] * size)]  # filler bits are skipped
     selected = np.resize(buffer, code.e)  # repeats from the start when the buffer is exhausted
