@@ -112,8 +112,9 @@ $(STAMPS)/runtime: requirements/runtime.txt requirements/constraints.txt $(STAMP
 # build, or it meets a setuptools that no longer has what Debian's numpy asks of it.
 $(STAMPS)/metrics: requirements/metrics.txt requirements/constraints.txt $(STAMPS)/runtime
 	@echo 'Installing the measures of speech quality'
-	@$(PIP) install $(CONSTRAINTS) --use-pep517 -r $< || { echo 'Going on without them, or without some: one by one'; \
-		for name in $$(grep -v '^#' $<); do $(PIP) install $(CONSTRAINTS) --use-pep517 $$name || true; done; }
+	@$(PIP) install $(CONSTRAINTS) --use-pep517 -r $< > $(VENV)/metrics.log 2>&1 || for name in $$(grep -v '^#' $<); do \
+		$(PIP) install $(CONSTRAINTS) --use-pep517 $$name >> $(VENV)/metrics.log 2>&1 \
+		|| echo "Going on without $$name; $(VENV)/metrics.log says what is wrong"; done
 	@touch $@
 
 # The codecs that comparisons have as peers are optional, too: asked for once, and without them it goes on.
