@@ -52,7 +52,7 @@ def copies(rng, batch, layers):
 
 def packet(rng, batch, layers, step=None):
     """A packet of one frame with copies of the two before it: the copies, the older first, or the frame upon both."""
-    older, newer, n = (int(rng.choice(c)) for c in ((0, 1, 2, 2, 3), (0, 4, 5, 6, 6, 7), (12, 13, 14, 15)))
+    older, newer, n = (int(rng.choice(c)) for c in ((0, 1, 1, 2, 3), (0, 3, 4, 4, 5, 6), (13, 14, 15, 15)))
     counts, step = (older, newer, n), int(rng.choice(3, p=(0.15, 0.3, 0.55))) if step is None else step
     step = step if counts[step] else 2  # the first packets have nothing to copy
     visible, target = (np.zeros((batch, 3, layers), bool) for _ in range(2))
