@@ -30,7 +30,7 @@ def gnuradio(version="3.10.5.1", blocks=""):
     return {
         "gnuradio/__init__.py": "",
         "gnuradio/gr.py": f"def version(): return {version!r}\n{prefs}",
-        "gnuradio/grc/core/Constants.py": "DEFAULT_HIER_BLOCK_LIB_DIR = '/nonexistent'\n",
+        "gnuradio/grc/core/Config.py": "class Config:\n    hier_block_lib_dir = '/nonexistent'\n",
     }
 
 

@@ -584,7 +584,7 @@ def _vector(source: Bytes):
     data = np.resize(np.frombuffer(source.some() or b"\0", np.uint8), size)
     if source.number() % 2:
         return pmt.to_pmt(np.resize(data, size * dtype().itemsize).view(dtype))  # any bits, NaN among them
-    return pmt.to_pmt((data % source.pick([2, 256, 24])).astype(dtype))
+    return pmt.to_pmt((data.astype(np.int64) % source.pick([2, 256, 24])).astype(dtype))
 
 
 def _message(source: Bytes):

@@ -123,8 +123,8 @@ def _installed_copies() -> Iterable[Path]:
 def check_grc() -> Result:
     """GRC finds the block files: it looks in its hier folder, $GRC_BLOCKS_PATH and the folders of its preferences."""
     answer = probe(
-        "from gnuradio import gr; p = gr.prefs(); import os; from gnuradio.grc.core import Constants as C\n"
-        "print(os.environ.get('GRC_HIER_PATH', C.DEFAULT_HIER_BLOCK_LIB_DIR))\n"
+        "from gnuradio import gr; p = gr.prefs(); from gnuradio.grc.core.Config import Config\n"
+        "print(Config.hier_block_lib_dir)\n"
         "for key in 'local_blocks_path', 'global_blocks_path': print(p.get_string('grc', key, ''))"
     )
     if not answer.ok:
