@@ -119,12 +119,16 @@ def held_out(work: Path) -> str:
 
 def training(config: dict, what: str, curve: str) -> str:
     t = config.get("training", {})
-    recipe = t.get("recipe", "full")
+    recipe, command = t.get("recipe", "full"), "python models/train/run.py"
+    if recipe in ("full", "further"):
+        how = ", or this one further"
+        calls = f"{command} --work DIR\n{command} --recipe further --start models --work DIR"
+    else:
+        how, calls = "", f"{command} --recipe {recipe} --work DIR"
     return (
         f"\n## Training\n\n{what} {t.get('minutes', '?')} minutes on {t.get('hardware', '?')}, "
         f"{t.get('steps', '?')} steps, seed {t.get('seed', '?')}. "
-        "To train such a model in one go, from nothing to a card:\n\n"
-        f"```\npython models/train/run.py{'' if recipe == 'full' else f' --recipe {recipe}'} --work DIR\n```\n{curve}"
+        f"To train such a model in one go, from nothing to a card{how}:\n\n```\n{calls}\n```\n{curve}"
     )
 
 

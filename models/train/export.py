@@ -55,7 +55,7 @@ def check_half(tensors: dict) -> None:
         raise ValueError(f"checkpoint: not finite in float16: {', '.join(bad)}; was the training stable?")
 
 
-def export_codec(saved: dict, folder: Path, more: dict, before: dict | None = None, share: float = 0.5) -> None:
+def export_codec(saved: dict, folder: Path, more: dict, before: dict | None = None, share: float = 0.4) -> None:
     """saved: what train_codec.py or train_decoder.py left; before: what the latter began with.
 
     With `before`, the mean of the weights before and after, `share` of the latter: better than either (Wortsman et al.,
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("kind", choices=("codec", "lm", "jscc"))
     ap.add_argument("--checkpoint", type=Path, required=True)
     ap.add_argument("--before", type=Path, help="checkpoint that the decoder's training began with: export their mean")
-    ap.add_argument("--share", type=float, default=0.5, help="of what that training came to, in this mean")
+    ap.add_argument("--share", type=float, default=0.4, help="of what that training came to, in this mean")
     ap.add_argument("--models", type=Path, required=True, help="folder of all models; the codec's is MODELS/codec")
     ap.add_argument("--tokens", type=Path, help="folder of tokens_train.npz (lm)")
     ap.add_argument("--seed", type=int, default=1, help="that the training was started with")

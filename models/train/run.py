@@ -4,6 +4,7 @@
 
     python models/train/run.py --recipe tiny --work DIR    # about two minutes, nothing downloaded
     python models/train/run.py --work DIR                  # the real ones: hours, 3 GB, apt-get
+    python models/train/run.py --recipe further --start models --work DIR    # released ones, an hour and a half more
 
 Kill it and call it again: it goes on where it was. What is done is skipped; to repeat a stage, delete what it made and
 what came of it: DIR/{train,valid,test}.npy and .json, DIR/runs/codec, DIR/tokens, DIR/runs/lm, DIR/chosen,
@@ -15,6 +16,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +130,18 @@ class Run:
             call(ROOT / "benchmarks" / f"{name}.py", command(options))
             unfinished.replace(result)
 
+    def begin(self, kind: str) -> dict:
+        """The option of a stage that goes on from a released model."""
+        return {"start": self.args.start / kind} if self.args.start else {}
+
+    def analog(self, **corpus) -> None:
+        """The analog scheme: trained, or the one to start from where the recipe has no time for it."""
+        if self.args.start and not self.recipe["train_jscc"]["minutes"]:
+            if not (self.models / "jscc").exists():
+                shutil.copytree(self.args.start / "jscc", self.models / "jscc")
+        else:
+            self.export("jscc", self.train("jscc", self.models / "jscc" / "config.yaml", **corpus))
+
     def all(self) -> None:
         """Everything, in order."""
         work, runs = self.work, self.work / "runs"
@@ -135,17 +149,17 @@ class Run:
         chosen = work / "chosen"  # some of the speech again, in the tokens that are sent
         decoded = self.models / "codec" / "config.yaml"
         self.stage("corpus", work / "test.json", work=work)
-        codec = self.train("codec", refitted, **corpus)
+        codec = self.train("codec", refitted, **corpus, **self.begin("codec"))
         self.stage("refit_codebooks", refitted, checkpoint=codec, out=refitted, **corpus)
         self.stage("tokenise", tokens / "tokens_train.npz", codec=refitted, out=tokens, **corpus)
-        first = self.train("lm", chosen / "tokens_train.npz", codec=refitted, tokens=tokens)
+        first = self.train("lm", chosen / "tokens_train.npz", codec=refitted, tokens=tokens, **self.begin("lm"))
         self.stage("choose", chosen / "tokens_train.npz", codec=refitted, lm=first, out=chosen, **corpus)
         begun = runs / "decoder" / "checkpoint.pt"
         lm = self.train("lm_chosen", begun, codec=refitted, tokens=[tokens, chosen], start=first)
         decoder = self.train("decoder", decoded, codec=refitted, lm=lm, **corpus)
         self.export("codec", decoder, before=refitted)
         self.export("lm", lm, tokens=tokens)
-        self.export("jscc", self.train("jscc", self.models / "jscc" / "config.yaml", **corpus))
+        self.analog(**corpus)
         for name in self.recipe["benchmarks"]:
             self.measure(name)
         more = {"about": self.recipe["about"]} if self.recipe["about"] else {}
@@ -165,6 +179,7 @@ def main(argv: list[str] | None = None) -> None:
     ap.add_argument("--work", type=Path, required=True, help="folder for corpus, tokens, checkpoints and figures")
     ap.add_argument("--models", type=Path, help="where to put them; default: models/ for full, else DIR/models")
     ap.add_argument("--recipe", default="full", help="full, tiny, or a .yaml file like those in recipes/")
+    ap.add_argument("--start", type=Path, help="folder of models to go on from: their sizes hold")
     ap.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where torch finds a GPU")
     ap.add_argument("--processes", type=int, help="that train together; default: one a GPU, or one")
     ap.add_argument("--hardware", help="what the cards say it was trained on; default: found out")
@@ -173,6 +188,9 @@ def main(argv: list[str] | None = None) -> None:
     recipe = read_recipe(args.recipe)
     args.work = args.work.resolve()
     args.models = (args.models or (ROOT if args.recipe == "full" else args.work) / "models").resolve()
+    args.start = args.start and args.start.resolve()
+    if args.start == args.models:
+        ap.error("--start: the models to go on from would be taken for the new ones; give --models another folder")
     gpus = 0 if args.device == "cpu" else accelerators()
     args.device = args.device or ("cuda" if gpus else "cpu")
     args.processes = args.processes or max(gpus, 1)

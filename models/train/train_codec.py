@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from checkpoints import load_codec, read, spent  # noqa: E402
 from data import RATE, Corpus  # noqa: E402
 from loop import Training, options  # noqa: E402
 from losses import ReconstructionLoss  # noqa: E402
@@ -177,14 +178,21 @@ class Trainer(Training):
         self.loss = ReconstructionLoss().to(self.device)
         self.ema = EmaCodebooks(self.codec.quantizer) if self.learns_codebooks else None
         self.optimizer = optimizer(args.optimizer, self.codec, lr=args.lr, betas=(0.8, 0.99), weight_decay=0.01)
-        self.earlier = {"step": 0, "seconds": 0.0}  # what other stages have spent on these weights
+        self.earlier = self.spent()
         self.train, valid = Corpus(args.corpus, "train"), Corpus(args.corpus, "valid")
         self.utterances = valid.utterances(np.random.default_rng(0), args.eval_seconds, 3)
         self.resume()
 
     def build(self):
         """The codec before training."""
+        if self.args.start:
+            self.args.warm_steps = -1  # it has its codebooks
+            return load_codec(self.args.start).train()
         return Codec(CodecConfig(frame_power=self.args.frame_power, **self.args.sizes))
+
+    def spent(self):
+        """What was spent on these weights before."""
+        return spent(read(self.args.start)) if self.args.start else {"step": 0, "seconds": 0.0}
 
     def restore(self, saved):
         self.codec.load_state_dict(saved["codec"], strict=False)
@@ -297,6 +305,7 @@ def arguments(doc):
 
 def parser():
     ap = arguments(__doc__)
+    ap.add_argument("--start", type=Path, help="folder of a codec, or checkpoint, to go on from: its sizes hold")
     ap.add_argument("--frame-power", type=float, default=CodecConfig.frame_power)
     ap.add_argument("--warm-steps", type=int, default=500, help="before the quantiser starts")
     ap.add_argument("--init-seconds", type=int, default=200, help="of speech, from which the codebooks start")

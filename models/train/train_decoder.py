@@ -13,7 +13,7 @@ from pathlib import Path
 import gaps
 import torch
 from adversary import Adversary
-from checkpoints import language_model, load_codec, read
+from checkpoints import language_model, load_codec, read, spent
 from choose import Chooser
 from masks import BASE
 from train_codec import RATES, Trainer, arguments, mean_scores, renditions, stack
@@ -28,8 +28,6 @@ class DecoderTrainer(Trainer):
 
     def __init__(self, args):
         super().__init__(args)
-        before = read(args.codec)
-        self.earlier = {k: before[k] for k in ("step", "seconds")}
         self.lm = language_model(read(args.lm), self.codec.quantizer.codebooks) if args.lm else None
         self.choosers = [None] + [Chooser(self.lm, weight) for weight in WEIGHTS if args.lm]
 
@@ -42,6 +40,9 @@ class DecoderTrainer(Trainer):
             self.adversary = Adversary().to(self.device)
             self.critic = torch.optim.AdamW(self.adversary.parameters(), lr=self.args.lr, betas=(0.8, 0.99), fused=True)
         return codec
+
+    def spent(self):
+        return spent(read(self.args.codec))
 
     def restore(self, saved):
         super().restore(saved)

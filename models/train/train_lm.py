@@ -16,7 +16,7 @@ import masks
 import numpy as np
 import torch
 import torch.nn.functional as F
-from checkpoints import load_codec, read
+from checkpoints import load_codec, read, spent
 from loop import Training, options
 from optimizer import KINDS, optimizer
 
@@ -95,7 +95,7 @@ class Trainer(Training):
         if args.start:
             before = read(args.start)
             self.restore(before)
-            self.earlier = {k: before[k] + before.get("earlier", {k: 0})[k] for k in self.earlier}
+            self.earlier = spent(before)
         self.static_bits = self.start_from_histogram()
         self.optimizer = optimizer(args.optimizer, self.model, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.03)
         self.resume()
@@ -156,7 +156,7 @@ def parser():
     ap = options(__doc__, lr=8e-4, rise=300)
     ap.add_argument("--tokens", type=Path, nargs="+", required=True, help="folders; the first is validated with")
     ap.add_argument("--codec", type=Path, required=True)
-    ap.add_argument("--start", type=Path, help="checkpoint of a model for an earlier codec, to learn faster")
+    ap.add_argument("--start", type=Path, help="checkpoint or folder of a model for an earlier codec")
     ap.add_argument("--eval-batches", type=int, default=12, help="for each coding job")
     ap.add_argument("--sizes", type=json.loads, default={}, help="of LmConfig, as JSON; default: the full model")
     ap.add_argument("--optimizer", choices=KINDS, default="muon")

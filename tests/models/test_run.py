@@ -115,6 +115,40 @@ def test_a_language_model_may_start_from_an_earlier_one(train, trained):
     started.lock.close()
 
 
+def test_training_goes_on_from_released_models(train, trained, tmp_path):
+    """Its first step moves the codebooks a little, neither noise nor k-means takes their place, and its past counts."""
+    models, train_codec = trained.work / "models", train("train_codec")
+    arguments = ["--corpus", str(trained.work), "--run", str(tmp_path), "--minutes", "0", "--eval-seconds", "1.5",
+                 "--batch", "2", "--segment", "1", "--start", str(models / "codec")]
+    started = train_codec.Trainer(train_codec.parser().parse_args(arguments))
+    before = started.codec.quantizer.codebooks.clone()
+    started.prepare(started.rate(60))
+    assert all(np.isfinite(v) for v in started.one_step().values())
+    moved = (started.codec.quantizer.codebooks - before).norm() / before.norm()
+    assert 0 < moved < 0.1
+    past = yaml.safe_load((models / "codec/config.yaml").read_text())["training"]
+    assert train("checkpoints").spent(started.state() | {"step": 1, "seconds": 0.0})["step"] == past["steps"] + 1
+    started.lock.close()
+
+
+def test_models_without_time_for_the_analog_scheme_keep_theirs(train, trained, tmp_path, monkeypatch):
+    """Each stage that learns begins with the released model of its kind; the analog scheme is taken over."""
+    run, calls = train("run"), {}
+    recipe = yaml.safe_load((trained.work / "recipe.yaml").read_text()) 
+    recipe |= {"train_jscc": {"minutes": 0}, "benchmarks": {}}
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump(recipe))
+    monkeypatch.setattr(run, "call", lambda script, words, *_: calls.setdefault(script.stem, words))
+    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
+    monkeypatch.setenv("SOUNDSPRING_MODELS", "")
+    arguments = ["--recipe", str(tmp_path / "more.yaml"), "--device", "cpu", "--work", str(tmp_path), "--start"]
+    run.main([*arguments, str(trained.work / "models")])
+    for stage, kind in (("train_codec", "codec"), ("train_lm", "lm")):
+        assert calls[stage][calls[stage].index("--start") + 1] == str(trained.work / "models" / kind)
+    assert "train_jscc" not in calls and not weights.faults(tmp_path / "models/jscc")
+    with pytest.raises(SystemExit):
+        run.main([*arguments, str(tmp_path / "models")])
+
+
 def test_checkpoints_replace_each_other_whole(train, trained):
     runs = trained.work / "runs"
     assert not list(runs.rglob("*.tmp")) and not list((trained.work / "figures").glob("*.part"))
@@ -125,11 +159,11 @@ def test_checkpoints_replace_each_other_whole(train, trained):
 
 def test_a_recipe_names_all_stages_and_no_others(train, tmp_path):
     run = train("run")
-    assert set(run.read_recipe("full")) == set(run.read_recipe("tiny"))
+    assert set(run.read_recipe("full")) == set(run.read_recipe("tiny")) == set(run.read_recipe("further"))
     (tmp_path / "odd.yaml").write_text("train_codec: {minutes: 1}\ntrain_codex: {}\n")
     with pytest.raises(ValueError, match="train_codex"):
         run.read_recipe(str(tmp_path / "odd.yaml"))
-    with pytest.raises(ValueError, match="full, tiny"):
+    with pytest.raises(ValueError, match="full, further, tiny"):
         run.read_recipe("huge")
 
 
