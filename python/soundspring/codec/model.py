@@ -40,7 +40,7 @@ class CodecConfig:
     frame_power: float = 0.5
     mel: int = 40
     bands: tuple[int, ...] = (4,) * 10 + (6,) * 8 + (10,) * 6 + (16,) * 5 + (23,) * 4
-    postfilter: float = 0.5
+    postfilter: float = 0.4
     contrast: float = 0.15
 
     def __post_init__(self):
